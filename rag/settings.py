@@ -1,0 +1,168 @@
+"""The settings: defaults, then `rag.toml`, then the environment, then flags.
+
+A `Settings` is built once, by `Settings.load`, and passed in; nothing here is global.
+This module reads one small TOML file and the environment, and knows no model.
+
+Where things are looked for: `rag.toml` in the current folder, else in the checkout the
+package runs from, else in the user's configuration folder; the first one found is used
+alone. Paths in it are relative to the file. The index and the sample documents default
+to the checkout, so that the installed commands work from any folder; outside a checkout
+the index lies in the user's data folder and the documents must be named.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+import platformdirs
+
+from rag.errors import SettingsError
+
+APP = "rag-ask"
+TOML_NAME = "rag.toml"
+TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
+FALSE_WORDS = frozenset({"0", "false", "no", "off", ""})
+# The hub's own switches: who sets one of them wants no network here either.
+HUB_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+
+
+def checkout() -> Path | None:
+    """Return the source checkout that the package runs from, if it does."""
+    root = Path(__file__).resolve().parent.parent
+    return root if (root / "pyproject.toml").is_file() and (root / "seeds").is_dir() else None
+
+
+def _default_store() -> Path:
+    root = checkout()
+    return root / "vectorstore" if root else Path(platformdirs.user_data_dir(APP)) / "vectorstore"
+
+
+def _default_documents() -> Path | None:
+    root = checkout()
+    return root / "seeds" if root else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set.
+
+    `store` is the index's folder and `documents` what `rag index` reads when no path is
+    given. `embedder` and `generator` are a name of the catalogue, a file or folder, or
+    (embedder only) a hub name. `models` is the cache of model files. `k` is the number
+    of chunks searched, `evidence` the number of sentences shown to the generator.
+    `chunk_chars` and `max_file_mb` bound a chunk (characters) and a file (10^6 bytes).
+    `context` is the generator's window and `max_tokens` the longest answer, in tokens;
+    `threads` 0 means the physical cores. `offline` forbids every network access.
+    """
+
+    store: Path
+    documents: Path | None
+    embedder: str = "multilingual-e5-small"
+    generator: str = "qwen2.5-coder-1.5b-instruct"
+    models: Path
+    k: int = 8
+    evidence: int = 6
+    chunk_chars: int = 900
+    max_file_mb: int = 50
+    context: int = 4096
+    max_tokens: int = 160
+    threads: int = 0
+    offline: bool = False
+
+    @classmethod
+    def load(
+        cls,
+        flags: Mapping[str, Any] | None = None,
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> Self:
+        """Merge the layers; a flag that is `None` was not given.
+
+        Raises `SettingsError` naming the file or variable and the bad value.
+        """
+        env = os.environ if env is None else env
+        settings = cls(
+            store=_default_store(),
+            documents=_default_documents(),
+            models=Path(platformdirs.user_cache_dir(APP)) / "models",
+        )
+        settings = _merge(settings, *_read_toml(cwd or Path.cwd()))
+        settings = _merge(settings, _from_environment(env), "the environment", Path.cwd())
+        given = {k: v for k, v in (flags or {}).items() if v is not None}
+        return _merge(settings, given, "the command line", Path.cwd())
+
+
+def toml_candidates(cwd: Path) -> list[Path]:
+    """List where `rag.toml` is looked for, first match wins."""
+    root = checkout()
+    config = Path(platformdirs.user_config_dir(APP))
+    return [folder / TOML_NAME for folder in (cwd, root, config) if folder is not None]
+
+
+def _read_toml(cwd: Path) -> tuple[dict[str, Any], str, Path]:
+    for path in toml_candidates(cwd):
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            continue
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"{path} cannot be read: {error}", "Correct it.") from error
+        return values, str(path), path.parent
+    return {}, "", cwd
+
+
+def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
+    names = {f.name for f in fields(Settings)}
+    values: dict[str, Any] = {
+        name: env[f"RAG_{name.upper()}"] for name in sorted(names) if f"RAG_{name.upper()}" in env
+    }
+    if "offline" not in values and any(
+        env.get(name, "").lower() not in FALSE_WORDS for name in HUB_OFFLINE
+    ):
+        values["offline"] = True
+    return values
+
+
+def _merge(settings: Settings, values: Mapping[str, Any], where: str, base: Path) -> Settings:
+    kinds = {f.name: str(f.type) for f in fields(Settings)}
+    changes = {}
+    for name, value in values.items():
+        if name not in kinds:
+            known = ", ".join(sorted(kinds))
+            raise SettingsError(f"{where} sets {name!r}, which is no setting", f"Known: {known}.")
+        changes[name] = _convert(name, value, kinds[name], where, base)
+    return replace(settings, **changes)
+
+
+def _convert(name: str, value: Any, kind: str, where: str, base: Path) -> Any:
+    bad = SettingsError(f"{where} sets {name} to {value!r}, which is not a valid {kind}")
+    if kind.startswith("Path"):
+        if not isinstance(value, str | Path) or not str(value):
+            raise bad
+        return (base / Path(value).expanduser()).resolve()
+    if kind == "bool":
+        if isinstance(value, bool):
+            return value
+        word = str(value).lower()
+        if word not in TRUE_WORDS | FALSE_WORDS:
+            raise bad
+        return word in TRUE_WORDS
+    if kind == "int":
+        try:
+            number = int(str(value))
+        except ValueError as error:
+            raise bad from error
+        if number < (0 if name == "threads" else 1):
+            raise bad
+        return number
+    if not isinstance(value, str | Path) or not str(value):
+        raise bad
+    # A model named by a path in rag.toml is relative to that file, like every path.
+    local = base / Path(str(value)).expanduser()
+    return str(local.resolve()) if local.exists() else str(value)
