@@ -17,7 +17,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import platformdirs
 
@@ -74,20 +74,19 @@ class Settings:
     threads: int = 0
     offline: bool = False
 
-    @classmethod
+    @staticmethod
     def load(
-        cls,
         flags: Mapping[str, Any] | None = None,
         *,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
-    ) -> Self:
+    ) -> Settings:
         """Merge the layers; a flag that is `None` was not given.
 
         Raises `SettingsError` naming the file or variable and the bad value.
         """
         env = os.environ if env is None else env
-        settings = cls(
+        settings = Settings(
             store=_default_store(),
             documents=_default_documents(),
             models=Path(platformdirs.user_cache_dir(APP)) / "models",

@@ -1,0 +1,111 @@
+"""Texts to vectors: the `Embedder` protocol and its sentence-transformers implementation.
+
+Questions and passages are embedded by different methods because many models want them
+marked differently (E5: `query: ` and `passage: `; Wang et al. 2024, "Multilingual E5 Text
+Embeddings: A Technical Report"). The marks stay inside the embedder: no caller ever adds
+one. This module knows no index and no document.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.errors import ModelCorrupt
+from rag.models import ModelFile
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+Vectors = NDArray[np.float32]
+
+E5_PROMPTS = {"query": "query: ", "document": "passage: "}
+BATCH = 32
+
+
+class Embedder(Protocol):
+    """Turns texts into unit vectors.
+
+    Both methods return float32 of shape `(len(texts), dimension)`, each row of L2 norm 1.
+    `identity` names the weights; an index refuses an embedder with another identity.
+    """
+
+    identity: str
+    dimension: int
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        """Embed questions."""
+        ...
+
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        """Embed pieces of documents."""
+        ...
+
+
+class SentenceTransformerEmbedder:
+    """An `Embedder` on any sentence-transformers model, on the CPU, in float32."""
+
+    def __init__(self, model: SentenceTransformer, identity: str) -> None:
+        dimension = model.get_embedding_dimension()
+        if not dimension:
+            raise ModelCorrupt(f"{identity} does not say how long its vectors are")
+        self._model = model
+        self.identity = identity
+        self.dimension = int(dimension)
+
+    @classmethod
+    def load(cls, file: ModelFile, *, offline: bool = False) -> SentenceTransformerEmbedder:
+        """Load a folder or a hub name.
+
+        Raises `ModelCorrupt` where sentence-transformers cannot make a model of it.
+        """
+        # Progress bars and advice of the libraries would mix with our own output.
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
+
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        local = Path(file.path).exists()
+        try:
+            model = SentenceTransformer(
+                file.path,
+                device="cpu",
+                local_files_only=offline or local,
+                trust_remote_code=False,
+            )
+        except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+            raise ModelCorrupt(
+                f"The embedder {file.name} at {file.path} cannot be loaded: {error}",
+                "Name another with --embedder, or run: rag models pull multilingual-e5-small",
+            ) from error
+        _give_prompts(model, file.name)
+        return cls(model, file.identity)
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        """Embed questions; see `Embedder`."""
+        return self._encode(self._model.encode_query, texts)
+
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        """Embed pieces of documents; see `Embedder`."""
+        return self._encode(self._model.encode_document, texts)
+
+    def _encode(self, encode: Any, texts: Sequence[str]) -> Vectors:
+        if not texts:
+            return np.zeros((0, self.dimension), dtype=np.float32)
+        vectors = encode(
+            list(texts), batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
+        )
+        return np.ascontiguousarray(vectors, dtype=np.float32)
+
+
+def _give_prompts(model: SentenceTransformer, name: str) -> None:
+    """Set the E5 marks where an E5 model's own configuration does not carry them."""
+    if "e5" in Path(name).name.lower() and not any((model.prompts or {}).values()):
+        model.prompts = dict(E5_PROMPTS)
