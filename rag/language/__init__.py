@@ -1,0 +1,20 @@
+r"""Text as language: its words, numbers, sentences, script and language.
+
+Everything works on the text as it is and answers with offsets into it; normalisation
+happens only inside, for comparing. Nothing here knows files, models or the index, and
+nothing uses the `\w` and `\b` of `re`, which cut words of Indic scripts at each vowel
+sign.
+
+    characters   character classes, from the Unicode categories
+    folding      words and numbers, folded for matching
+    lines        paragraphs: which line breaks are borders, which are only wrapping
+    splitting    sentence spans, with the abbreviations of `abbreviations`
+    shortening   cuts in a sentence that is too long
+    identify     script of a text, language of a question
+"""
+
+from rag.language.folding import numbers, word_spans, words
+from rag.language.identify import dominant_script, language
+from rag.language.splitting import sentences
+
+__all__ = ["dominant_script", "language", "numbers", "sentences", "word_spans", "words"]

@@ -1,0 +1,62 @@
+r"""Character classes for regular expressions, made from the Unicode categories.
+
+Python's `re` knows no `\p{L}`, and its `\w` leaves out combining marks. It does not know
+which class is wanted where; that is its users' matter.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import cache
+from itertools import chain
+
+# Letters, marks and numbers lie below U+33480 and among the variation selectors; above
+# there are only private use and unassigned code points.
+_ASSIGNED = (range(0x33480), range(0xE0100, 0xE01F0))
+
+JOINERS = "\u00ad\u034f\u061c\u200c\u200d\u200e\u200f\u2060\ufeff"
+"""Invisible characters that neither belong to a word nor end it (soft hyphen, ZWJ ...)."""
+
+# Not marks by category, yet they compose with what comes before: Hangul vowels and
+# finals, half-width kana voicing marks, Kirat Rai vowel signs.
+TRAILERS = "\u1160-\u11ff\uff9e\uff9f\U00016d63-\U00016d6a"
+
+SPACELESS = (
+    "\u0e00-\u0eff"  # Thai, Lao
+    "\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f"  # Myanmar
+    "\u1780-\u17ff"  # Khmer
+    "\u3005-\u3007\u3021-\u3029\u3031-\u3035\u303b"  # Han marks and numerals
+    "\u3041-\u3096\u3099-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"  # kana
+    "\u3105-\u312f\u31a0-\u31bf"  # Bopomofo
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # Han
+    "\U0001b000-\U0001b16f\U00020000-\U000323af"  # kana and Han beyond the first plane
+)
+"""The scripts that put no space between words."""
+
+
+@cache
+def category_class(majors: str) -> str:
+    """Return the inside of a `[...]` that matches the given major categories.
+
+    `majors` are first letters of Unicode general categories: `"LMN"` gives letters,
+    marks and numbers.
+    """
+    ranges: list[list[int]] = []
+    for code in chain.from_iterable(_ASSIGNED):
+        if unicodedata.category(chr(code))[0] not in majors:
+            continue
+        if ranges and ranges[-1][1] == code - 1:
+            ranges[-1][1] = code
+        else:
+            ranges.append([code, code])
+    return "".join(f"\\U{low:08x}-\\U{high:08x}" for low, high in ranges)
+
+
+def is_mark(character: str) -> bool:
+    """Whether the character is a combining mark (category M)."""
+    return unicodedata.category(character)[0] == "M"
+
+
+def is_cased(character: str) -> bool:
+    """Whether the character is a letter of a script with capitals."""
+    return character.lower() != character.upper()

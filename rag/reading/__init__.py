@@ -1,0 +1,121 @@
+"""A file, decoded into a `Document`.
+
+The text is exactly what the file holds: nothing is normalised, and only a byte order mark
+is dropped, so that a quote is a true slice of the source. A PDF's text is what pypdf
+extracts, with a form feed between pages. This module knows neither folders nor the
+index, and every failure is a `ReadingError` of one line that names the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import stat
+from itertools import islice
+from pathlib import Path
+
+from rag.datatypes import Document
+from rag.errors import ReadingError
+from rag.reading.decoding import decode
+from rag.reading.pdf import read_pdf
+
+__all__ = ["PLAIN_SUFFIXES", "SUFFIXES", "decode", "printable", "read_document"]
+
+PLAIN_SUFFIXES = frozenset({".txt", ".text", ".md", ".markdown", ".rst", ".log", ".csv"})
+SUFFIXES = PLAIN_SUFFIXES | {".pdf"}
+"""The suffixes, in lower case, of files that are looked for in folders."""
+
+_TITLE_CHARS = 120
+_MARKDOWN_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+([^\s#].*)$", re.MULTILINE)
+
+
+def read_document(path: Path, name: str, *, max_bytes: int) -> Document:
+    """Read the file at `path`, to be cited as `name`.
+
+    Raises `ReadingError` if it is no regular file, larger than `max_bytes`, unreadable,
+    binary, or without any text.
+    """
+    where = printable(name)
+    data = _bytes(path, where, max_bytes)
+    if path.suffix.lower() == ".pdf":
+        meta, text, page_starts = read_pdf(data, where)
+    else:
+        meta, text, page_starts = "", decode(data, where), ()
+    if not text.strip():
+        raise ReadingError(f"{where} is empty")
+    return Document(
+        id=hashlib.sha256(data).hexdigest(),
+        path=name,
+        title=_sane(meta) or _title(text, path.suffix.lower()),
+        text=text,
+        page_starts=page_starts,
+    )
+
+
+def printable(name: str) -> str:
+    """Return `name` with control, bidirectional and undecodable characters escaped."""
+    joiners = "\u200c\u200d"  # ordinary in Hindi and Persian names
+    return "".join(
+        c if c.isprintable() or c in joiners else c.encode("unicode_escape").decode("ascii")
+        for c in name
+    )
+
+
+def _bytes(path: Path, where: str, max_bytes: int) -> bytes:
+    """Read a regular file; never wait for a pipe or a device."""
+    try:
+        found = path.stat()
+        _check(found, where, max_bytes)
+        # Between the two looks the file may have been replaced by a pipe.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            _check(os.fstat(file.fileno()), where, max_bytes)
+            data = file.read(max_bytes + 1)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ReadingError(f"{where} cannot be read: {reason}") from error
+    if len(data) > max_bytes:
+        raise _too_big(where, len(data), max_bytes)
+    return data
+
+
+def _check(found: os.stat_result, where: str, max_bytes: int) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise ReadingError(f"{where} is not a regular file")
+    if found.st_size > max_bytes:
+        raise _too_big(where, found.st_size, max_bytes)
+
+
+def _too_big(where: str, size: int, max_bytes: int) -> ReadingError:
+    return ReadingError(
+        f"{where} has {size / 1e6:,.1f} MB, more than the limit of {max_bytes / 1e6:,.1f} MB",
+        "Raise max_file_mb in rag.toml to read it.",
+    )
+
+
+def _title(text: str, suffix: str) -> str:
+    """Return the first heading of Markdown, else the first line that is not blank."""
+    beginning = text[: 1 << 16]
+    heading = _MARKDOWN_HEADING.search(beginning) if suffix in {".md", ".markdown"} else None
+    if heading:
+        return _shortened(heading[1].rstrip().rstrip("#"))
+    lines = io.StringIO(beginning)
+    return next((_shortened(line) for line in islice(lines, 1000) if line.strip()), "")
+
+
+def _sane(meta: str) -> str:
+    """Return the title that a PDF gives itself, or nothing if a program made it up."""
+    title = _shortened(meta)
+    made_up = len(title) <= 3 or title.lower().startswith(("untitled", "microsoft word -"))
+    return "" if made_up else title
+
+
+def _shortened(line: str) -> str:
+    """Return a line of at most 120 characters, cut between words, safe to print."""
+    plain = " ".join("".join(c if c.isprintable() else " " for c in line).split())
+    if len(plain) <= _TITLE_CHARS:
+        return plain
+    cut = plain.rfind(" ", 0, _TITLE_CHARS)
+    return plain[: cut if cut > 0 else _TITLE_CHARS - 1] + "…"
