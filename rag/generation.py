@@ -89,7 +89,7 @@ class LlamaGenerator:
         except (ValueError, OSError, RuntimeError) as error:
             raise ModelCorrupt(
                 f"llama.cpp cannot load {file.path}: {error}",
-                f"Check the file: rag models verify, or fetch it again: rag models pull {file.name}",
+                "Check it: rag models verify. Fetch it again, or name another with --generator.",
             ) from error
         return cls(llama, file.identity)
 

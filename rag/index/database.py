@@ -9,9 +9,10 @@ tokenizer would cut Devanagari at the combining marks.
 
 from __future__ import annotations
 
+import errno
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +43,9 @@ CREATE TABLE sentences (
 );
 CREATE INDEX sentences_by_chunk ON sentences(chunk);
 CREATE VIRTUAL TABLE words USING fts5(
-    words, content='', tokenize="unicode61 remove_diacritics 0 categories 'L* M* N*' tokenchars '.'"
+    body, content='', tokenize="unicode61 remove_diacritics 0 categories 'L* M* N*' tokenchars '.'"
 );
+CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, 'row');
 """
 _CHUNK = """
 SELECT c.name, d.digest, d.path, c.start, c."end", c.page, c.text
@@ -100,7 +102,8 @@ def write(path: Path, entries: Iterable[Entry]) -> tuple[list[int], list[int]]:
             db.execute("COMMIT")
             return ids
     except sqlite3.Error as error:
-        raise OSError(f"cannot write {path}: {error}") from error
+        full = getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
+        raise OSError(errno.ENOSPC if full else errno.EIO, f"{path}: {error}") from error
 
 
 def _insert_all(db: sqlite3.Connection, entries: Iterable[Entry]) -> tuple[list[int], list[int]]:
@@ -116,7 +119,7 @@ def _insert_all(db: sqlite3.Connection, entries: Iterable[Entry]) -> tuple[list[
                 'chunks(document, name, start, "end", page, text)',
                 (document, chunk.id, chunk.start, chunk.end, chunk.page, chunk.text),
             )
-            _insert(db, "words(rowid, words)", (row_id, " ".join(words(chunk.text))))
+            _insert(db, "words(rowid, body)", (row_id, " ".join(words(chunk.text))))
             chunk_ids.append(row_id)
             sentence_ids += [
                 _insert(db, 'sentences(chunk, start, "end")', (row_id, s, e)) for s, e in spans
@@ -198,6 +201,14 @@ class Database:
             (match, k),
         )
         return [(int(str(row)), float(str(score))) for row, score in rows]
+
+    def frequencies(self, query_words: Collection[str]) -> dict[str, int]:
+        """Return for each word the number of chunks that hold it, 0 where none does."""
+        found = dict.fromkeys(query_words, 0)
+        for word in found:
+            for (count,) in self._rows("SELECT doc FROM vocabulary WHERE term = ?", (word,)):
+                found[word] = int(str(count))
+        return found
 
     def text(self, path: str) -> str:
         """Return the whole text of the document of that name; '' where there is none."""

@@ -17,6 +17,8 @@ from rag.errors import StoreCorrupt
 
 Vectors = NDArray[np.float32]
 
+REBUILD = "Run: rag index --rebuild"
+
 
 class VectorIndex:
     """Exact inner-product search over unit vectors, i.e. cosine similarity."""
@@ -48,12 +50,13 @@ class VectorIndex:
         import faiss
 
         try:
+            # Not downcast by hand: the result would not own its memory.
             index = faiss.read_index(str(path))
-            return cls(faiss.downcast_index(index))
         except RuntimeError as error:
-            raise StoreCorrupt(
-                f"{path} is not a FAISS index", "Run: rag index --rebuild"
-            ) from error
+            raise StoreCorrupt(f"{path} is not a FAISS index", REBUILD) from error
+        if not isinstance(index, faiss.IndexIDMap2):
+            raise StoreCorrupt(f"{path} is a FAISS index of another kind", REBUILD)
+        return cls(index)
 
     def save(self, path: Path) -> None:
         """Write the index; raises OSError."""

@@ -21,7 +21,7 @@ from rag.errors import ReadingError
 from rag.reading.decoding import decode
 from rag.reading.pdf import read_pdf
 
-__all__ = ["PLAIN_SUFFIXES", "SUFFIXES", "decode", "printable", "read_document"]
+__all__ = ["PLAIN_SUFFIXES", "SUFFIXES", "decode", "file_id", "printable", "read_document"]
 
 PLAIN_SUFFIXES = frozenset({".txt", ".text", ".md", ".markdown", ".rst", ".log", ".csv"})
 SUFFIXES = PLAIN_SUFFIXES | {".pdf"}
@@ -52,6 +52,14 @@ def read_document(path: Path, name: str, *, max_bytes: int) -> Document:
         text=text,
         page_starts=page_starts,
     )
+
+
+def file_id(path: Path, name: str, *, max_bytes: int) -> str:
+    """Return the `Document.id` that `read_document` would give, without decoding the file.
+
+    Raises `ReadingError` like it, but not for what only decoding finds out.
+    """
+    return hashlib.sha256(_bytes(path, printable(name), max_bytes)).hexdigest()
 
 
 def printable(name: str) -> str:
