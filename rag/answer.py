@@ -17,15 +17,13 @@ from rag.calibration import Calibration, Signals
 from rag.citing import citation, cite, claims
 from rag.datatypes import Answer, Citation, Evidence
 from rag.embedding import Embedder
-from rag.errors import UsageError
 from rag.generation import Generator, Usage
 from rag.index import Index
-from rag.language import language, numbers, words
+from rag.language import language, numbers
 from rag.prompts import REFUSAL, Message, as_data, load_for
-from rag.retrieve import Found, retrieve
+from rag.retrieve import Found, checked, retrieve
 from rag.settings import Settings
 
-MAX_QUESTION_CHARS = 2000
 # English names of languages for the prompt that nobody has translated yet.
 LANGUAGE_NAMES = {
     "ar": "Arabic", "bg": "Bulgarian", "bn": "Bengali", "cs": "Czech", "de": "German",
@@ -102,13 +100,6 @@ class Answerer:
             self._generator = self._load()
         return self._generator
 
-    def search(self, question: str, k: int | None = None) -> Found:
-        """Find hits and evidence only; raises `UsageError` like `ask`."""
-        s = self._settings
-        return retrieve(
-            checked(question), self.index, self.embedder, k=k or s.k, evidence=s.evidence
-        )
-
     def ask(self, question: str, on_text: Callable[[str], None] = lambda _: None) -> Answer:
         """Answer a question.
 
@@ -119,7 +110,8 @@ class Answerer:
         run = _Run(question, language(question))
         start = time.perf_counter()
         with run.timed("search"):
-            found = self.search(question)
+            s = self._settings
+            found = retrieve(question, self.index, self.embedder, k=s.k, evidence=s.evidence)
         if not found.evidence or found.best_cosine < self._calibration.cosine_floor:
             return run.answer(found)
         with run.timed("load_generator"):
@@ -182,19 +174,6 @@ class Answerer:
                 on_text(output[shown:ready])
                 shown = ready
         return output
-
-
-def checked(question: str) -> str:
-    """Return the question on one line; raises `UsageError` where it asks nothing."""
-    line = " ".join(question.split())
-    if not words(line):
-        raise UsageError("The question is empty", 'Ask like this: ask "how many were sent?"')
-    if len(line) > MAX_QUESTION_CHARS:
-        raise UsageError(
-            f"The question has {len(line)} characters, more than {MAX_QUESTION_CHARS}",
-            "Ask it shorter.",
-        )
-    return line
 
 
 def numbered(evidence: Sequence[Evidence]) -> str:

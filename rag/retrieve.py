@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from rag.datatypes import Evidence, Hit, Quote
 from rag.embedding import Embedder, Vectors
+from rag.errors import UsageError
 from rag.index import Index, Sentence
 from rag.language import words
 
@@ -28,6 +29,7 @@ KEYWORD_WEIGHT = 0.08
 CHUNK_SHARE = 2.0
 # Fewer words than this are a heading, a date line or a button, and prove nothing.
 MIN_WORDS = 4
+MAX_QUESTION_CHARS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,26 @@ class _Candidate:
         return self.dense + KEYWORD_WEIGHT * self.keyword
 
 
+def checked(question: str) -> str:
+    """Return the question on one line; raises `UsageError` where it asks nothing."""
+    line = " ".join(question.split())
+    if not words(line):
+        raise UsageError("The question is empty", 'Ask like this: ask "how many were sent?"')
+    if len(line) > MAX_QUESTION_CHARS:
+        raise UsageError(
+            f"The question has {len(line)} characters, more than {MAX_QUESTION_CHARS}",
+            "Ask it shorter.",
+        )
+    return line
+
+
 def retrieve(question: str, index: Index, embedder: Embedder, *, k: int, evidence: int) -> Found:
     """Find the `k` best chunks and the `evidence` best sentences in them.
 
-    Raises `StoreMismatch` where the index was made by another embedder.
+    Raises `StoreMismatch` where the index was made by another embedder, `UsageError` for
+    a question without a word.
     """
+    question = checked(question)
     index.check(embedder.identity)
     vector = embedder.embed_queries([question])[0]
     weights = _information(question, index)

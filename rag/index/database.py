@@ -215,6 +215,11 @@ class Database:
         rows = self._rows("SELECT text FROM documents WHERE path = ?", (path,))
         return str(rows[0][0]) if rows else ""
 
+    def origin(self, path: str) -> tuple[str, str]:
+        """Return the digest and the source of the document of that name; ('', '') for none."""
+        rows = self._rows("SELECT digest, source FROM documents WHERE path = ?", (path,))
+        return (str(rows[0][0]), str(rows[0][1])) if rows else ("", "")
+
     def documents(self) -> list[tuple[int, Document, str]]:
         """Return `(row, document, source)` for each document, by name."""
         rows = self._rows(

@@ -1,0 +1,100 @@
+"""What the two commands share: options, and one wrapper that words every failure."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rag.errors import RagError
+
+if TYPE_CHECKING:
+    from rag.display import Display
+    from rag.models import Progress
+    from rag.settings import Settings
+
+REFUSED = 3
+INTERRUPTED = 130
+
+Store = Annotated[
+    Path | None, typer.Option("--store", help="The index's folder.", show_default=False)
+]
+EmbedderName = Annotated[
+    str | None,
+    typer.Option(
+        "--embedder",
+        help="A name of `rag models list`, a sentence-transformers folder, or a hub name.",
+        show_default=False,
+    ),
+]
+GeneratorName = Annotated[
+    str | None,
+    typer.Option(
+        "--generator",
+        help="A name of `rag models list`, or the path of any GGUF file.",
+        show_default=False,
+    ),
+]
+Offline = Annotated[
+    bool | None, typer.Option("--offline", help="Never use the network.", show_default=False)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result and no more.")]
+TopK = Annotated[
+    int | None,
+    typer.Option("--k", "-k", min=1, max=1000, help="How many chunks to find.", show_default=False),
+]
+
+
+def progress_of(display: Display) -> Progress:
+    """Return where progress is told: nowhere when quiet."""
+    from rag.models import SilentProgress
+
+    return SilentProgress() if display.quiet else display.progress
+
+
+def load_settings(**flags: object) -> Settings:
+    """Build the settings from every layer, the flags on top."""
+    from rag.settings import Settings
+
+    return Settings.load(flags)
+
+
+@contextmanager
+def reporting(display: Display) -> Iterator[None]:
+    """Turn a failure into its line and its exit code; no traceback ever reaches a user."""
+    try:
+        yield
+    except RagError as error:
+        display.error(error)
+        raise typer.Exit(error.exit_code) from None
+    except KeyboardInterrupt:
+        display.error(RagError("Interrupted", "Nothing is lost; run the command again."))
+        raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:
+        # `ask … | head` has seen enough; Python would complain once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        display.error(RagError(f"The system says:{where} {error.strerror or error}"))
+        raise typer.Exit(1) from None
+    except MemoryError:
+        display.error(RagError("The machine has not enough memory for this"))
+        raise typer.Exit(1) from None
+
+
+def run(app: Callable[[], None]) -> None:
+    """Run a Typer app; Ctrl-C while modules are still loading is no traceback either."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.stderr.write("Error: Interrupted. Nothing is lost; run the command again.\n")
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,406 @@
+"""Results as text or JSON; with the evaluation's tables the only place that prints.
+
+Answers go to standard output, progress and errors to standard error. Text of documents is
+shown without its control characters, so that no file can send an escape to the terminal.
+On a terminal lines are wrapped and coloured; into a pipe they go whole and plain.
+"""
+
+from __future__ import annotations
+
+import json as jsonlib
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.padding import Padding
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from rag.datatypes import Answer, Hit, Manifest, Quote
+from rag.errors import RagError
+from rag.ingest import Report
+from rag.language import word_spans, words
+from rag.models import ModelStatus, Verified
+from rag.reading import printable
+from rag.retrieve import Found
+from rag.wording import closest, refusal
+
+JSON_VERSION = 1
+CLOSEST_SHOWN = 2
+# jsonlib.dumps leaves these raw: C1 controls, line separators, bidirectional overrides.
+_UNSAFE_JSON = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
+def one_line(text: str) -> str:
+    """Return a document's text on one line, safe to print."""
+    return printable(" ".join(text.split()))
+
+
+def to_json(value: Mapping[str, Any], *, indent: int | None = None) -> str:
+    """Write an object as JSON that is safe to print: readable, but no raw controls."""
+    text = jsonlib.dumps(value, ensure_ascii=False, indent=indent)
+    return _UNSAFE_JSON.sub(lambda m: f"\\u{ord(m.group()):04x}", text)
+
+
+class BarProgress:
+    """A progress bar on standard error; a line instead where that is no terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+
+    def start(self, name: str, total: int | None) -> None:
+        """Show a bar for `total` bytes."""
+        self.finish()
+        if not self._console.is_terminal:
+            size = f" ({total / 1e6:,.1f} MB)" if total else ""
+            self._console.print(f"{printable(name)}{size} …", highlight=False, markup=False)
+            return
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TimeRemainingColumn(compact=True),
+            console=self._console,
+            transient=True,
+        )
+        self._bar.start()
+        self._task = self._bar.add_task(escape(printable(name)), total=total)
+
+    def advance(self, count: int) -> None:
+        """Move the bar by so many bytes."""
+        if self._bar is not None and self._task is not None:
+            self._bar.advance(self._task, count)
+
+    def note(self, text: str) -> None:
+        """Print a line above the bar."""
+        self._console.print(Text(printable(text), style="dim"), soft_wrap=True)
+
+    def finish(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = self._task = None
+
+
+class Display:
+    """Prints everything that users see."""
+
+    def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
+        self.out = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        self.err = Console(stderr=True, highlight=False)
+        self.quiet = quiet
+        self.as_json = as_json
+        self.progress = BarProgress(self.err)
+
+    def line(self, text: str, style: str = "") -> None:
+        """Print one line of the program's own text on standard output."""
+        self.out.print(Text(text, style=style))
+
+    def note(self, text: str) -> None:
+        """Print one line for humans on standard error, unless quiet."""
+        if not self.quiet:
+            self.err.print(Text(printable(text), style="dim"), soft_wrap=True)
+
+    def error(self, error: RagError) -> None:
+        """Print a failure as one line on standard error."""
+        self.progress.finish()
+        self.err.print(
+            Text.assemble(("Error: ", "bold red"), printable(str(error))), soft_wrap=True
+        )
+
+    def json(self, value: Mapping[str, Any], *, indent: int | None = 2) -> None:
+        """Print an object as JSON on standard output."""
+        sys.stdout.write(to_json(value, indent=indent) + "\n")
+        sys.stdout.flush()
+
+    @contextmanager
+    def streaming(self) -> Iterator[Callable[[str], None]]:
+        """Show an answer while it is written: on a terminal only, gone at the end."""
+        if self.quiet or self.as_json or not self.out.is_terminal:
+            yield lambda _: None
+            return
+        text = Text()
+        with Live(
+            Text("reading …", style="dim"),
+            console=self.out,
+            transient=True,
+            refresh_per_second=12,
+        ) as live:
+
+            def show(piece: str) -> None:
+                text.append(printable(piece))
+                live.update(text)
+
+            yield show
+
+    def answer(self, answer: Answer) -> None:
+        """Print an answer and its sources, or the refusal and what came closest."""
+        if self.quiet:
+            self._quiet_answer(answer)
+            return
+        if answer.refused:
+            self.out.print(Text(refusal(answer.language), style="bold yellow"))
+            if answer.evidence:
+                self.out.print(Text(f"\n{closest(answer.language)}", style="dim"))
+            for item in answer.evidence[:CLOSEST_SHOWN]:
+                self._quote("·", item.quote, frozenset(), style="dim")
+            return
+        self.out.print(Text(one_line(answer.text), style="bold"))
+        self.out.print()
+        marked = frozenset(words(answer.text))
+        for citation in answer.citations:
+            self._quote(f"[{citation.number}]", citation.quote, marked)
+
+    def question(self, question: str, *, first: bool) -> None:
+        """Head an answer with its question, where there are several."""
+        if not self.quiet:
+            self.out.print(Text(f"{'' if first else chr(10)}? {one_line(question)}", style="dim"))
+
+    def stale(self, names: Sequence[str]) -> None:
+        """Warn that cited files are no longer what was indexed."""
+        for name in names:
+            self.note(f"Note: {name} has changed since it was indexed. Run: rag index")
+
+    def _quiet_answer(self, answer: Answer) -> None:
+        if answer.refused:
+            self.out.print(Text(refusal(answer.language)), soft_wrap=True)
+            return
+        sources = ", ".join(dict.fromkeys(printable(c.path) for c in answer.citations))
+        self.out.print(Text(f"{one_line(answer.text)} ({sources})"), soft_wrap=True)
+
+    def _quote(self, label: str, quote: Quote, marked: frozenset[str], style: str = "") -> None:
+        page = f", page {quote.chunk.page}" if quote.chunk.page is not None else ""
+        head = Text.assemble(
+            (f"{label} ", style or "bold cyan"), (printable(quote.chunk.path), style or "cyan")
+        )
+        head.append(page, style=style)
+        self.out.print(head, soft_wrap=True)
+        # Highlighting needs the offsets of the very string that is printed.
+        text = one_line(quote.text)
+        body = Text(f"“{text}”", style=style)
+        for word, start, end in word_spans(text):
+            if word in marked:
+                body.stylize("bold green", start + 1, end + 1)
+        self.out.print(Padding(body, (0, 0, 0, 4)) if self.out.is_terminal else Text("    ") + body)
+
+    def search(self, found: Found) -> None:
+        """Print hits with scores, file names and offsets, then the chosen sentences."""
+        if not found.hits:
+            self.line("Nothing found.")
+            return
+        for number, hit in enumerate(found.hits, 1):
+            self._hit(number, hit)
+        self.line("\nSentences that a generator would be shown:", "bold")
+        for item in found.evidence:
+            q = item.quote
+            self.out.print(
+                Text.assemble(
+                    (f"[{item.number}] ", "bold cyan"),
+                    (f"{printable(q.chunk.path)} {q.start}–{q.end}", "cyan"),
+                    f"  cosine {item.score:.3f}",
+                ),
+                soft_wrap=True,
+            )
+            self.out.print(Text(f"    {one_line(q.text)}"))
+
+    def _hit(self, number: int, hit: Hit) -> None:
+        chunk = hit.chunk
+        page = f" page {chunk.page}" if chunk.page is not None else ""
+        keyword = hit.keyword_rank if hit.keyword_rank is not None else "–"
+        self.out.print(
+            Text.assemble(
+                (f"{number:>2}. ", "bold"),
+                (f"{printable(chunk.path)} {chunk.start}–{chunk.end}{page}", "cyan"),
+                f"  score {hit.score:.3f}  vectors #{hit.dense_rank}  keywords #{keyword}",
+            ),
+            soft_wrap=True,
+        )
+        text = one_line(chunk.text)
+        self.out.print(Text(f"    {text[:160]}{'…' if len(text) > 160 else ''}", style="dim"))
+
+    def index_report(self, report: Report, store: str) -> None:
+        """Say what an indexing run did."""
+        counts = {
+            "added": report.added,
+            "changed": report.changed,
+            "unchanged": report.unchanged,
+            "forgotten": report.forgotten,
+            "failed": report.failed,
+        }
+        if self.as_json:
+            lists = {name: list(values) for name, values in counts.items()}
+            index = index_object(report.manifest, store)
+            self.json({**lists, "ignored": report.ignored, "index": index})
+            return
+        said = [f"{len(values)} {name}" for name, values in counts.items() if values]
+        if report.ignored:
+            said.append(f"{report.ignored} of other kinds left out")
+        m = report.manifest
+        self.note(f"Documents: {', '.join(said)}.")
+        self.note(f"Index: {m.documents} documents, {m.chunks} chunks, {m.sentences} sentences.")
+
+    def index_info(
+        self, facts: Mapping[str, object], documents: Sequence[tuple[str, str, str, int]]
+    ) -> None:
+        """Describe an index and list its documents: name, digest, title, characters."""
+        if self.as_json:
+            listed = [
+                {"path": path, "sha256": digest, "title": title, "characters": length}
+                for path, digest, title, length in documents
+            ]
+            self.json({**facts, "files": listed})
+            return
+        self.info({name: ", ".join(v) if isinstance(v, list) else v for name, v in facts.items()})
+        self.out.print()
+        for path, _, title, length in documents:
+            self.out.print(
+                Text.assemble(
+                    (printable(path), "cyan"), f"  {length:,} characters  ", (title, "dim")
+                ),
+                no_wrap=self.out.is_terminal,
+                overflow="ellipsis",
+            )
+
+    def info(self, facts: Mapping[str, object]) -> None:
+        """Print names and values, one a line."""
+        width = max(len(name) for name in facts)
+        for name, value in facts.items():
+            self.out.print(Text(f"{name:<{width}}  {printable(str(value))}"), soft_wrap=True)
+
+    def models(self, models: Sequence[ModelStatus]) -> None:
+        """Print the catalogue as a table."""
+        table = Table(box=None, pad_edge=False)
+        for heading in ("model", "kind", "size", "licence", "here", "for"):
+            table.add_column(heading, overflow="fold")
+        for m in models:
+            table.add_row(
+                f"{m.name}{' (default)' if m.default else ''}",
+                m.kind,
+                f"{m.size / 1e6:,.0f} MB",
+                m.licence,
+                "yes" if m.path else "no",
+                m.description,
+            )
+        self.out.print(table)
+
+    def verified(self, results: Sequence[Verified]) -> None:
+        """Print what was verified, one file a line."""
+        for r in results:
+            mark, style = ("ok ", "green") if r.ok else ("BAD", "bold red")
+            self.out.print(
+                Text.assemble((mark, style), f"  {r.artifact}  {printable(r.detail)}"),
+                soft_wrap=True,
+            )
+
+
+def answer_object(
+    answer: Answer,
+    *,
+    manifest: Manifest,
+    store: str,
+    generator: str | None,
+    stale: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return the object that `ask --json` prints; docs/json.md describes it."""
+    return {
+        "version": JSON_VERSION,
+        "question": answer.question,
+        "language": answer.language,
+        "answer": refusal(answer.language) if answer.refused else answer.text,
+        "refused": answer.refused,
+        "confidence": round(answer.confidence, 4),
+        "citations": [
+            {"number": c.number, **_span(c.quote), "stale": c.path in stale}
+            for c in answer.citations
+        ],
+        "evidence": [
+            {"number": e.number, **_span(e.quote), "cosine": round(e.score, 4)}
+            for e in answer.evidence
+        ],
+        "hits": [hit_object(h) for h in answer.hits],
+        "timings": {name: round(value, 4) for name, value in answer.timings.items()},
+        "tokens": dict(answer.tokens),
+        "models": {"embedder": manifest.embedder, "generator": generator},
+        "index": index_object(manifest, store),
+    }
+
+
+def model_object(model: ModelStatus) -> dict[str, Any]:
+    """Return a model of the catalogue as JSON has it."""
+    return {
+        "name": model.name,
+        "kind": model.kind,
+        "licence": model.licence,
+        "bytes": model.size,
+        "path": str(model.path) if model.path else None,
+        "default": model.default,
+        "description": model.description,
+    }
+
+
+def search_object(question: str, found: Found, manifest: Manifest, store: str) -> dict[str, Any]:
+    """Return the object that `rag search --json` prints; docs/json.md describes it."""
+    return {
+        "version": JSON_VERSION,
+        "question": question,
+        "hits": [hit_object(h) for h in found.hits],
+        "evidence": [
+            {"number": e.number, **_span(e.quote), "cosine": round(e.score, 4)}
+            for e in found.evidence
+        ],
+        "models": {"embedder": manifest.embedder, "generator": None},
+        "index": index_object(manifest, store),
+    }
+
+
+def hit_object(hit: Hit) -> dict[str, Any]:
+    """Return a hit as JSON has it."""
+    return {
+        "path": hit.chunk.path,
+        "page": hit.chunk.page,
+        "start": hit.chunk.start,
+        "end": hit.chunk.end,
+        "score": round(hit.score, 4),
+        "dense_rank": hit.dense_rank,
+        "keyword_rank": hit.keyword_rank,
+        "text": hit.chunk.text,
+    }
+
+
+def index_object(manifest: Manifest, store: str) -> dict[str, Any]:
+    """Return what tells one index from another."""
+    return {
+        "store": store,
+        "format": manifest.format,
+        "created": manifest.created,
+        "documents": manifest.documents,
+        "chunks": manifest.chunks,
+        "sentences": manifest.sentences,
+        "chunking": manifest.chunking,
+        "text_sha256": manifest.files.get("text.sqlite"),
+    }
+
+
+def _span(quote: Quote) -> dict[str, Any]:
+    return {
+        "path": quote.chunk.path,
+        "page": quote.chunk.page,
+        "start": quote.start,
+        "end": quote.end,
+        "quote": quote.text,
+    }

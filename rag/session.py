@@ -1,0 +1,133 @@
+"""Settings to working parts: embedder, index and generator, each made when first needed.
+
+An index that is missing is built; the store of `ask --docs` lies in the user's cache, is
+brought up to date at each use and rebuilt where another embedder made it, because nothing
+but time can be lost with it. This module prints nothing and parses nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import platformdirs
+
+from rag.answer import Answerer
+from rag.chunking import chunking_identity
+from rag.datatypes import Answer
+from rag.embedding import Embedder, SentenceTransformerEmbedder
+from rag.errors import NoDocumentsError, ReadingError, StoreCorrupt, StoreMismatch, StoreMissing
+from rag.generation import Generator, LlamaGenerator
+from rag.index import Index
+from rag.ingest import Report, index_documents
+from rag.models import ModelFile, Progress, resolve_embedder, resolve_generator
+from rag.reading import file_id
+from rag.settings import APP, Settings
+
+
+class Session:
+    """The parts that questions need, over one store."""
+
+    def __init__(self, settings: Settings, progress: Progress) -> None:
+        self.settings = settings
+        self._progress = progress
+        self._generator_file: ModelFile | None = None
+
+    @classmethod
+    def over(cls, documents: Path, settings: Settings, progress: Progress) -> Session:
+        """Make a session over another folder, indexed into a store of its own.
+
+        Raises `NoDocumentsError` where there is nothing to read.
+        """
+        documents = documents.expanduser().resolve()
+        session = cls(
+            replace(settings, store=private_store(documents), documents=documents), progress
+        )
+        try:
+            session.index_documents([documents])
+        except (StoreMismatch, StoreCorrupt):
+            session.index_documents([documents], rebuild=True)
+        return session
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """The embedder, fetched and loaded at the first use."""
+        settings = self.settings
+        file = resolve_embedder(settings.embedder, settings, self._progress)
+        return SentenceTransformerEmbedder.load(file, offline=settings.offline)
+
+    @cached_property
+    def index(self) -> Index:
+        """The index; one that does not exist is built from the documents of the settings.
+
+        Raises `StoreError`, or `NoDocumentsError` where there is nothing to build it from.
+        """
+        try:
+            index = Index.load(self.settings.store)
+        except StoreMissing as missing:
+            if self.settings.documents is None:
+                raise NoDocumentsError(missing.what, "Run: rag index FOLDER") from missing
+            self._progress.note(f"No index yet: building one of {self.settings.documents}")
+            self.index_documents([self.settings.documents])
+            index = Index.load(self.settings.store)
+        index.check(self.embedder.identity, chunking_identity(self.settings.chunk_chars))
+        return index
+
+    @cached_property
+    def answerer(self) -> Answerer:
+        """The answerer; the generator's file is fetched now, but loaded when it is asked."""
+        index, embedder = self.index, self.embedder
+        self._generator_file = resolve_generator(
+            self.settings.generator, self.settings, self._progress
+        )
+        return Answerer(index, embedder, self._load_generator, self.settings)
+
+    @property
+    def generator_identity(self) -> str | None:
+        """The generator's identity, `None` where no question needed one yet."""
+        return self._generator_file.identity if self._generator_file else None
+
+    def _load_generator(self) -> Generator:
+        assert self._generator_file is not None
+        settings = self.settings
+        return LlamaGenerator.load(
+            self._generator_file, context=settings.context, threads=settings.threads
+        )
+
+    def index_documents(self, roots: Sequence[Path], *, rebuild: bool = False) -> Report:
+        """Bring the store in line with these paths; see `rag.ingest`."""
+        return index_documents(roots, self.settings, self.embedder, self._progress, rebuild=rebuild)
+
+    def last_roots(self) -> list[Path]:
+        """Return the paths that the present index was made of; none where there is none."""
+        try:
+            index = Index.load(self.settings.store)
+        except (StoreMissing, StoreCorrupt, StoreMismatch):
+            return []
+        index.close()
+        return [Path(root) for root in index.manifest.roots]
+
+    def stale(self, answer: Answer) -> list[str]:
+        """Name the cited files that are no longer what was indexed, or are gone."""
+        return self.changed({c.path for c in answer.citations})
+
+    def changed(self, names: Iterable[str]) -> list[str]:
+        """Name those of the documents whose file no longer has the indexed bytes."""
+        return [name for name in sorted(names) if not self._is_current(name)]
+
+    def _is_current(self, name: str) -> bool:
+        digest, source = self.index.text.origin(name)
+        try:
+            limit = self.settings.max_file_mb * 1_000_000
+            return file_id(Path(source), name, max_bytes=limit) == digest
+        except ReadingError:
+            return False
+
+
+def private_store(documents: Path) -> Path:
+    """Return where the index of `ask --docs DOCUMENTS` lies."""
+    name = hashlib.sha256(str(documents).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return Path(platformdirs.user_cache_dir(APP)) / "stores" / name

@@ -1,0 +1,253 @@
+"""Fakes that every test can share: small, deterministic, and no mocks.
+
+`FakeEmbedder` and `ScriptedGenerator` implement the protocols of `rag.embedding` and
+`rag.generation`. Import them with `from conftest import ...`; the fixtures below give
+ready-made ones, settings in a temporary folder, and three small documents.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rag.answer import Answerer
+from rag.calibration import Calibration
+from rag.embedding import Vectors
+from rag.generation import Usage
+from rag.index import Index
+from rag.ingest import index_documents
+from rag.language import words
+from rag.models import SilentProgress
+from rag.prompts import REFUSAL, Message
+from rag.settings import Settings
+
+# Words of several languages that mean the same share one dimension of `FakeEmbedder`.
+CONCEPTS = {
+    "troops": "soldier soldiers troop सैनिक सैनिकों सेना",
+    "sent": "send भेजे भेजा भेजी",
+    "korea": "korean कोरिया कोरियाई",
+    "north": "उत्तर उत्तरी",
+    "south": "दक्षिण",
+    "russia": "russian रूस रूसी",
+    "report": "रिपोर्ट",
+    "april": "अप्रैल",
+    "died": "die death deaths dead मौत मारे",
+    "people": "लोग लोगों",
+    "relief": "राहत",
+    "camps": "camp शिविर शिविरों",
+    "river": "नदी",
+    "dam": "बांध",
+    "city": "शहर المدينة",
+    "school": "schools स्कूल विद्यालय مدرسة المدرسة",
+    "students": "student छात्र طالبا",
+}
+# Words that say nothing of the subject; they take no dimension.
+STOPS = (
+    "a an the of in on to by for is are was were did do does how many much what who which "
+    "when where about it this that and है हैं था थे के की का में ने को से पर और कितने कितना किसने "
+    "क्या यह في من كم"
+)
+
+_CONCEPT_OF = {
+    folded: concept
+    for concept, others in CONCEPTS.items()
+    for word in [concept, *others.split()]
+    for folded in words(word)
+}
+_STOP = frozenset(words(STOPS))
+
+
+class FakeEmbedder:
+    """Bags of words as unit vectors; remembers what it was asked to embed.
+
+    Each word takes a dimension by its hash, words of one concept the same. Questions and
+    passages are embedded alike, so a text has cosine 1 with itself. A text without a
+    telling word is the first axis, which nothing else uses.
+    """
+
+    def __init__(self, identity: str = "fake@1", dimension: int = 1024) -> None:
+        self.identity = identity
+        self.dimension = dimension
+        self.queries: list[str] = []
+        self.passages: list[str] = []
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        self.queries += texts
+        return self._embed(texts)
+
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        self.passages += texts
+        return self._embed(texts)
+
+    def _embed(self, texts: Sequence[str]) -> Vectors:
+        vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        for row, text in zip(vectors, texts, strict=True):
+            telling = [_CONCEPT_OF.get(w, w) for w in words(text) if w not in _STOP]
+            for word in telling:
+                row[1 + self._hash(word)] += 1
+            if not telling:
+                row[0] = 1
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    def _hash(self, word: str) -> int:
+        digest = hashlib.sha256(word.encode()).digest()
+        return int.from_bytes(digest[:8], "big") % (self.dimension - 1)
+
+
+Script = str | Mapping[str, str] | Callable[[Sequence[Message]], str]
+
+
+class ScriptedGenerator:
+    """A generator that says what it was told to, in small pieces; remembers its prompts.
+
+    `script` is one answer for all, answers by question (looked for in the last line of
+    the prompt; the refusal where none fits), or a function of the messages. `refusal` is
+    the probability of a refusal as the first token; by default 0.99 for the refusal and
+    0.01 for anything else. A word counts as a token.
+    """
+
+    def __init__(
+        self,
+        script: Script = REFUSAL,
+        *,
+        refusal: float | None = None,
+        context: int = 4096,
+        piece: int = 3,
+        identity: str = "scripted@1",
+    ) -> None:
+        self.identity = identity
+        self.context = context
+        self.prompts: list[list[Message]] = []
+        self._script = script
+        self._refusal = refusal
+        self._piece = piece
+
+    def count(self, messages: Sequence[Message]) -> int:
+        return sum(len(message["content"].split()) for message in messages)
+
+    def stream(
+        self, messages: Sequence[Message], usage: Usage, *, max_tokens: int, refusal: str
+    ) -> Iterator[str]:
+        self.prompts.append(list(messages))
+        usage.prompt_tokens = self.count(messages)
+        answer = self._answer(messages)
+        certain = 0.99 if answer.startswith(refusal) else 0.01
+        usage.refusal = certain if self._refusal is None else self._refusal
+        for start in range(0, len(answer), self._piece):
+            usage.probabilities.append(0.9)
+            yield answer[start : start + self._piece]
+
+    def _answer(self, messages: Sequence[Message]) -> str:
+        if isinstance(self._script, str):
+            return self._script
+        if isinstance(self._script, Mapping):
+            asked = messages[-1]["content"].splitlines()[-1]
+            return next((a for q, a in self._script.items() if q in asked), REFUSAL)
+        return self._script(messages)
+
+
+class RecordingProgress(SilentProgress):
+    """A progress that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[str, int | None]] = []
+        self.advanced = 0
+        self.notes: list[str] = []
+        self.finished = 0
+
+    def start(self, name: str, total: int | None) -> None:
+        self.started.append((name, total))
+
+    def advance(self, count: int) -> None:
+        self.advanced += count
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def finish(self) -> None:
+        self.finished += 1
+
+
+# Confidence is 1 - (probability of a refusal); the floor suits `FakeEmbedder`'s cosines.
+PLAIN_CALIBRATION = Calibration(
+    intercept=0.0,
+    weights={"refusal_logit": -1.0, "cosine": 0.0},
+    threshold=0.5,
+    cosine_floor=0.2,
+)
+
+# File names to contents. Each document has one language; no fact is in two of them.
+DOCUMENTS = {
+    "river.txt": (
+        "The river rose by 3.5 metres on Monday. About 8,500 people moved into relief camps. "
+        "Engineers repaired the old dam in twelve days. Who will pay for the repairs?\n"
+    ),
+    "सैनिक.txt": (
+        "उत्तर कोरिया ने रूस में लगभग 15,000 सैनिक भेजे हैं। "
+        "दक्षिण कोरिया की ख़ुफ़िया एजेंसी ने यह जानकारी दी।\n\n"
+        "अप्रैल की रिपोर्ट के अनुसार 600 सैनिकों की मौत हुई।\n"
+    ),
+    "مدرسة.txt": (
+        "افتتحت المدينة مدرسة جديدة في عام 2019. يدرس في المدرسة 450 طالبا من القرى المجاورة.\n"
+    ),
+}
+
+
+@pytest.fixture
+def embedder() -> FakeEmbedder:
+    return FakeEmbedder()
+
+
+@pytest.fixture
+def progress() -> RecordingProgress:
+    return RecordingProgress()
+
+
+@pytest.fixture
+def calibration() -> Calibration:
+    return PLAIN_CALIBRATION
+
+
+@pytest.fixture
+def small_documents(tmp_path: Path) -> Path:
+    """A folder with the three `DOCUMENTS`."""
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    for name, text in DOCUMENTS.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings whose every folder is temporary; `documents` is that of `small_documents`."""
+    return Settings(
+        store=tmp_path / "vectorstore",
+        documents=tmp_path / "documents",
+        models=tmp_path / "models",
+        offline=True,
+    )
+
+
+@pytest.fixture
+def small_index(small_documents: Path, settings: Settings, embedder: FakeEmbedder) -> Index:
+    """The index of `small_documents`, written to `settings.store` and opened."""
+    index_documents([small_documents], settings, embedder, RecordingProgress())
+    return Index.load(settings.store)
+
+
+@pytest.fixture
+def make_answerer(
+    small_index: Index, settings: Settings, embedder: FakeEmbedder
+) -> Callable[..., Answerer]:
+    """A function from a script, or a generator, to an `Answerer` over `small_index`."""
+
+    def make(script: Script | ScriptedGenerator = REFUSAL) -> Answerer:
+        ready = script if isinstance(script, ScriptedGenerator) else ScriptedGenerator(script)
+        return Answerer(small_index, embedder, lambda: ready, settings, PLAIN_CALIBRATION)
+
+    return make
