@@ -9,7 +9,7 @@ found in a shown sentence. This module prints nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -100,8 +100,14 @@ class Answerer:
             self._generator = self._load()
         return self._generator
 
-    def ask(self, question: str, on_text: Callable[[str], None] = lambda _: None) -> Answer:
-        """Answer a question.
+    def ask(
+        self,
+        question: str,
+        on_text: Callable[[str], None] = lambda _: None,
+        *,
+        within: Collection[str] | None = None,
+    ) -> Answer:
+        """Answer a question, from all documents or only from those named in `within`.
 
         Raises `UsageError` for a question without a word, `GenerationError` where the
         generator fails.
@@ -111,7 +117,9 @@ class Answerer:
         start = time.perf_counter()
         with run.timed("search"):
             s = self._settings
-            found = retrieve(question, self.index, self.embedder, k=s.k, evidence=s.evidence)
+            found = retrieve(
+                question, self.index, self.embedder, k=s.k, evidence=s.evidence, within=within
+            )
         if not found.evidence or found.best_cosine < self._calibration.cosine_floor:
             return run.answer(found)
         with run.timed("load_generator"):

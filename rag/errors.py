@@ -14,7 +14,8 @@
     │   ├── StoreCorrupt         the index on disk contradicts itself
     │   ├── StoreMismatch        the index was built by another embedder or chunking
     │   └── StoreReadOnly        the index cannot be written
-    └── GenerationError          the generator stopped with an error
+    ├── GenerationError          the generator stopped with an error
+    └── EvaluationError          a question set or a run cannot be used
 
 An error is one line: what happened, where, and the command that mends it. It does
 not know how it will be shown; `rag.display` prints it.
@@ -99,3 +100,7 @@ class StoreReadOnly(StoreError):  # noqa: N818
 
 class GenerationError(RagError):
     """The generator stopped with an error."""
+
+
+class EvaluationError(RagError):
+    """A question set or a run of an evaluation cannot be used."""

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -67,6 +68,7 @@ class LlamaGenerator:
     def __init__(self, llama: Llama, identity: str) -> None:
         self._llama = llama
         self._format = _chat_format(llama)
+        self._kept: list[int] = []
         self.identity = identity
         self.context = int(llama.n_ctx())
 
@@ -110,6 +112,7 @@ class LlamaGenerator:
             )
         watcher = self._watcher(usage, refusal)
         try:
+            self._start_from(self._constant(messages, tokens))
             for part in self._llama.create_completion(
                 prompt=tokens,
                 max_tokens=max_tokens,
@@ -129,6 +132,27 @@ class LlamaGenerator:
     def _tokens(self, messages: Sequence[Message]) -> list[int]:
         prompt = self._format(messages=list(messages)).prompt
         return self._llama.tokenize(prompt.encode(), add_bos=_adds_bos(self._llama), special=True)
+
+    def _constant(self, messages: Sequence[Message], tokens: Sequence[int]) -> list[int]:
+        """Return the tokens before the last message's content: the same for every question."""
+        empty: Message = {"role": messages[-1]["role"], "content": ""}
+        pairs = zip(tokens, self._tokens([*messages[:-1], empty]), strict=False)
+        return [a for a, b in takewhile(lambda pair: pair[0] == pair[1], pairs)]
+
+    def _start_from(self, constant: list[int]) -> None:
+        """Bring llama.cpp to the state after `constant`, whatever was asked before.
+
+        Left to itself it keeps what the last prompt and this one happen to share. How a
+        prompt is cut into batches changes the rounding, so the same question could be
+        answered otherwise alone than after another one. Cut here always, it cannot; and
+        the worked examples are read once, not for each question.
+        """
+        if constant != self._kept or self._llama.n_tokens < len(constant):
+            self._kept = []
+            self._llama.reset()
+            self._llama.eval(constant)
+            self._kept = constant
+        self._llama.n_tokens = len(constant)
 
     def _stops(self) -> list[str]:
         stop = self._format(messages=[{"role": "user", "content": ""}]).stop

@@ -13,7 +13,7 @@ This module knows no generator and no display.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rag.datatypes import Evidence, Hit, Quote
@@ -66,17 +66,29 @@ def checked(question: str) -> str:
     return line
 
 
-def retrieve(question: str, index: Index, embedder: Embedder, *, k: int, evidence: int) -> Found:
+def retrieve(
+    question: str,
+    index: Index,
+    embedder: Embedder,
+    *,
+    k: int,
+    evidence: int,
+    within: Collection[str] | None = None,
+) -> Found:
     """Find the `k` best chunks and the `evidence` best sentences in them.
 
-    Raises `StoreMismatch` where the index was made by another embedder, `UsageError` for
+    `within` names the only documents to look in; `None` means all of them. Raises `StoreMismatch` where the index was made by another embedder, `UsageError` for
     a question without a word.
     """
     question = checked(question)
     index.check(embedder.identity)
     vector = embedder.embed_queries([question])[0]
     weights = _information(question, index)
-    candidates = _candidates(vector, weights, index, k * DEPTH)
+    if within is None:
+        rows = _rows(vector, weights, index, k * DEPTH)
+    else:
+        rows = index.text.chunk_rows_of(within)
+    candidates = _candidates(vector, weights, index, rows)
     ranked = sorted(candidates, key=lambda c: (-c.score, c.row))
     dense = _ranks((c.row, c.dense) for c in ranked)
     keyword = _ranks((c.row, c.keyword) for c in ranked if c.keyword > 0)
@@ -101,12 +113,16 @@ def _information(question: str, index: Index) -> dict[str, float]:
     return {w: value / whole for w, value in weights.items()} if whole else {}
 
 
-def _candidates(
-    vector: Vectors, weights: Mapping[str, float], index: Index, depth: int
-) -> list[_Candidate]:
+def _rows(vector: Vectors, weights: Mapping[str, float], index: Index, depth: int) -> set[int]:
     rows = {row for row, _ in index.search_chunks(vector, depth)}
     rows |= {sentence.chunk for sentence, _ in index.search_sentences(vector, depth)}
     rows |= {row for row, _ in index.text.search(sorted(weights), depth)}
+    return rows
+
+
+def _candidates(
+    vector: Vectors, weights: Mapping[str, float], index: Index, rows: Collection[int]
+) -> list[_Candidate]:
     found = []
     for row in sorted(rows):
         sentences = tuple(index.score_sentences(vector, row))

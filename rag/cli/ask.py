@@ -91,7 +91,7 @@ def _questions(words: list[str] | None) -> Iterable[str] | None:
         from rag.retrieve import checked
 
         return [checked(" ".join(words))]
-    if not words and sys.stdin.isatty():
+    if not words and _is_terminal():
         return None
     try:
         lines = sys.stdin.read().splitlines()
@@ -103,6 +103,10 @@ def _questions(words: list[str] | None) -> Iterable[str] | None:
             "There is no question, neither as an argument nor on standard input", EXAMPLE
         )
     return questions
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()
 
 
 def _answer_all(questions: Iterable[str], session: Session, display: Display) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing
@@ -29,7 +30,7 @@ Vectors = NDArray[np.float32]
 _SCHEMA = """
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY, digest TEXT NOT NULL, path TEXT NOT NULL UNIQUE,
-    source TEXT NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL, page_starts TEXT NOT NULL
+    source BLOB NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL, page_starts TEXT NOT NULL
 );
 CREATE TABLE chunks (
     id INTEGER PRIMARY KEY, document INTEGER NOT NULL REFERENCES documents(id),
@@ -111,7 +112,9 @@ def _insert_all(db: sqlite3.Connection, entries: Iterable[Entry]) -> tuple[list[
     sentence_ids: list[int] = []
     for entry in entries:
         d = entry.document
-        row = (d.id, d.path, entry.source, d.title, d.text, json.dumps(d.page_starts))
+        # As bytes: the name of a file need not be text.
+        source = os.fsencode(entry.source)
+        row = (d.id, d.path, source, d.title, d.text, json.dumps(d.page_starts))
         document = _insert(db, "documents(digest, path, source, title, text, page_starts)", row)
         for chunk, spans in zip(entry.chunks, entry.sentences, strict=True):
             row_id = _insert(
@@ -218,7 +221,7 @@ class Database:
     def origin(self, path: str) -> tuple[str, str]:
         """Return the digest and the source of the document of that name; ('', '') for none."""
         rows = self._rows("SELECT digest, source FROM documents WHERE path = ?", (path,))
-        return (str(rows[0][0]), str(rows[0][1])) if rows else ("", "")
+        return (str(rows[0][0]), _path(rows[0][1])) if rows else ("", "")
 
     def documents(self) -> list[tuple[int, Document, str]]:
         """Return `(row, document, source)` for each document, by name."""
@@ -229,7 +232,7 @@ class Database:
             (
                 int(str(row)),
                 Document(str(i), str(p), str(t), str(x), tuple(json.loads(str(s)))),
-                str(src),
+                _path(src),
             )
             for row, src, i, p, t, x, s in rows
         ]
@@ -239,10 +242,19 @@ class Database:
         rows = self._rows("SELECT path, digest, title, length(text) FROM documents ORDER BY path")
         return [(str(p), str(d), str(t), int(str(n))) for p, d, t, n in rows]
 
+    def chunk_rows_of(self, paths: Collection[str]) -> set[int]:
+        """Return the row ids of the chunks of the documents of those names."""
+        query = "SELECT c.id FROM chunks c JOIN documents d ON d.id = c.document WHERE d.path = ?"
+        return {int(str(row)) for path in paths for (row,) in self._rows(query, (path,))}
+
     def chunk_rows(self, document: int) -> list[int]:
         """Return the row ids of a document's chunks, in the order of the text."""
         rows = self._rows("SELECT id FROM chunks WHERE document = ? ORDER BY start", (document,))
         return [int(str(row[0])) for row in rows]
+
+
+def _path(value: object) -> str:
+    return os.fsdecode(value) if isinstance(value, bytes) else str(value)
 
 
 def _corrupt(path: Path, why: object) -> StoreCorrupt:

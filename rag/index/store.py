@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,7 @@ def commit(
         fill(folder)
         files = {p.name: sha256(p) for p in sorted(folder.iterdir())}
         result = manifest(folder, files)
-        _write(folder / MANIFEST, json.dumps(asdict(result), ensure_ascii=False, indent=1))
+        _write(folder / MANIFEST, json.dumps(asdict(result), indent=1))
         for path in folder.iterdir():
             path.chmod(0o600)
             sync(path)
@@ -107,10 +107,10 @@ def commit(
         (store / f"{POINTER}.new").replace(store / POINTER)
         sync(store)
     except OSError as error:
-        shutil.rmtree(folder, ignore_errors=True)
+        _abandon(store, name)
         raise cannot_write(store, error) from error
     except BaseException:  # Ctrl-C too: what is half written must not stay
-        shutil.rmtree(folder, ignore_errors=True)
+        _abandon(store, name)
         raise
     _remove_unused(store)
     return result
@@ -133,11 +133,30 @@ def _last_generation(store: Path) -> int:
 
 
 def _remove_unused(store: Path) -> None:
-    """Remove the generations that nothing points to: old ones and a crash's leftovers."""
-    current = _pointer(store).get("generation") if (store / POINTER).is_file() else None
+    """Remove the generations that nothing points to: old ones and a crash's leftovers.
+
+    Nothing is removed where the pointer is damaged: a rebuild has to get past it, and
+    what it named may be wanted until the new pointer is there.
+    """
+    try:
+        current = _pointer(store)["generation"]
+    except StoreMissing:
+        current = None
+    except StoreCorrupt:
+        return
     for name in _generations(store):
         if name != current:
             shutil.rmtree(store / name, ignore_errors=True)
+
+
+def _abandon(store: Path, name: str) -> None:
+    """Remove a half-written generation; one that is pointed to already is whole and stays."""
+    with suppress(OSError):
+        (store / f"{POINTER}.new").unlink(missing_ok=True)
+    with suppress(StoreMissing, StoreCorrupt):
+        if _pointer(store)["generation"] == name:
+            return
+    shutil.rmtree(store / name, ignore_errors=True)
 
 
 def _pointer(store: Path) -> dict[str, Any]:

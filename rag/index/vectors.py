@@ -6,6 +6,8 @@ lists are dropped, ids are unique, and files are FAISS's own format, never a pic
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +43,11 @@ class VectorIndex:
             raise ValueError("an id comes twice")
         index = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
         if len(ids):
-            index.add_with_ids(np.ascontiguousarray(vectors), np.asarray(ids, dtype=np.int64))
+            # Of equal scores FAISS keeps what was added first: the lowest id has to be.
+            order = np.argsort(np.asarray(ids, dtype=np.int64))
+            index.add_with_ids(
+                np.ascontiguousarray(vectors[order]), np.asarray(ids, dtype=np.int64)[order]
+            )
         return cls(index)
 
     @classmethod
@@ -65,7 +71,10 @@ class VectorIndex:
         try:
             faiss.write_index(self._index, str(path))
         except RuntimeError as error:
-            raise OSError(f"cannot write {path}: {error}") from error
+            # FAISS tells the system's reason in words only.
+            full = os.strerror(errno.ENOSPC) in str(error)
+            number = errno.ENOSPC if full else errno.EIO
+            raise OSError(number, f"cannot write {path}: {error}") from error
 
     def __len__(self) -> int:
         return int(self._index.ntotal)

@@ -1,0 +1,483 @@
+"""The commands as a user meets them: output, exit codes, and one line for every failure."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import PLAIN_CALIBRATION, FakeEmbedder, ScriptedGenerator
+from typer.testing import CliRunner, Result
+
+import rag.session
+from rag.calibration import Calibration
+from rag.cli.ask import app as ask_app
+from rag.cli.rag import app as rag_app
+from rag.errors import ModelUnavailable
+from rag.models import ModelFile, resolve_generator
+
+ANSWERS = {
+    "troops": "15,000 [1]",
+    "सैनिक": "15,000 [1]",
+    "relief": "about 8,500 [1]",
+    "password": "NOT_FOUND",
+    "पासवर्ड": "NOT_FOUND",
+}
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No setting, cache or rag.toml of the machine reaches a test."""
+    for name in list(os.environ):
+        if name.startswith(("RAG_", "HF_")):
+            monkeypatch.delenv(name)
+    folder = tmp_path / "home"
+    folder.mkdir()
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(folder))
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """Fakes in place of both models."""
+    fakes: dict[str, object] = {
+        "embedder": FakeEmbedder(),
+        "generator": ScriptedGenerator(ANSWERS),
+    }
+
+    def file(spec: str, *_: object) -> ModelFile:
+        return ModelFile(spec, spec, None, f"{spec}@1")
+
+    monkeypatch.setattr(Calibration, "shipped", lambda: PLAIN_CALIBRATION)
+    monkeypatch.setattr(rag.session, "resolve_embedder", file)
+    monkeypatch.setattr(rag.session, "resolve_generator", file)
+    monkeypatch.setattr(
+        rag.session.SentenceTransformerEmbedder, "load", lambda *_, **__: fakes["embedder"]
+    )
+    monkeypatch.setattr(rag.session.LlamaGenerator, "load", lambda *_, **__: fakes["generator"])
+    return fakes
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def ask(models: dict[str, object], small_documents: Path, tmp_path: Path) -> Run:
+    """Run `ask` over the small documents, in a store of the test's own."""
+    monkey = {"RAG_STORE": str(tmp_path / "store"), "RAG_DOCUMENTS": str(small_documents)}
+    return lambda *words, **kw: CliRunner().invoke(ask_app, [*words], env=monkey, **kw)
+
+
+@pytest.fixture
+def rag_(models: dict[str, object], small_documents: Path, tmp_path: Path) -> Run:
+    """Run `rag` likewise."""
+    monkey = {"RAG_STORE": str(tmp_path / "store"), "RAG_DOCUMENTS": str(small_documents)}
+    return lambda *words, **kw: CliRunner().invoke(rag_app, [*words], env=monkey, **kw)
+
+
+def one_error(result: Result, code: int, *parts: str) -> None:
+    """Assert a failure of exactly one line that names all the parts."""
+    assert result.exit_code == code, result.output
+    lines = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
+    assert len(lines) == 1, result.stderr
+    assert "Traceback" not in result.output
+    for part in parts:
+        assert part in lines[0]
+
+
+def test_answer_is_cited_with_its_sentence(ask: Run) -> None:
+    result = ask("how many troops were sent?")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0] == "15,000 [1]"
+    assert lines[2] == "[1] सैनिक.txt"
+    assert lines[3] == "    “उत्तर कोरिया ने रूस में लगभग 15,000 सैनिक भेजे हैं।”"
+
+
+def test_words_need_no_quotes(ask: Run) -> None:
+    assert ask("how", "many", "troops", "were", "sent").stdout.startswith("15,000 [1]")
+
+
+def test_missing_index_is_built_and_said(ask: Run, tmp_path: Path) -> None:
+    first = ask("how many troops were sent?")
+    assert "No index yet" in first.stderr
+    assert (tmp_path / "store" / "CURRENT").is_file()
+    assert "No index yet" not in ask("how many troops were sent?").stderr
+
+
+@pytest.mark.parametrize(
+    ("question", "wording"),
+    [
+        ("what is the password of the camp?", "The documents do not say."),
+        ("शिविर का पासवर्ड क्या है?", "दस्तावेज़ों में यह नहीं बताया गया है।"),
+    ],
+)
+def test_refusal_is_in_the_askers_language(ask: Run, question: str, wording: str) -> None:
+    result = ask(question)
+    assert result.exit_code == 3
+    assert result.stdout.splitlines()[0] == wording
+
+
+def test_json_is_one_object_with_exact_spans(ask: Run, small_documents: Path) -> None:
+    result = ask("--json", "how many troops were sent?")
+    value = json.loads(result.stdout)
+    assert value["answer"] == "15,000 [1]"
+    assert value["refused"] is False
+    assert value["version"] == 1
+    assert value["models"] == {"embedder": "fake@1", "generator": "qwen2.5-coder-1.5b-instruct@1"}
+    (citation,) = value["citations"]
+    assert citation["path"] == "सैनिक.txt"
+    assert citation["stale"] is False
+    for span in [*value["citations"], *value["evidence"]]:
+        text = (small_documents / span["path"]).read_text(encoding="utf-8")
+        assert text[span["start"] : span["end"]] == span["quote"]
+    for hit in value["hits"]:
+        text = (small_documents / hit["path"]).read_text(encoding="utf-8")
+        assert text[hit["start"] : hit["end"]] == hit["text"]
+    assert {"search", "generate", "total"} <= value["timings"].keys()
+
+
+def test_json_of_a_refusal(ask: Run) -> None:
+    result = ask("--json", "what is the password of the camp?")
+    value = json.loads(result.stdout)
+    assert (result.exit_code, value["refused"], value["citations"]) == (3, True, [])
+    assert value["answer"] == "The documents do not say."
+
+
+def test_quiet_is_one_line_with_its_source(ask: Run) -> None:
+    result = ask("--quiet", "how many troops were sent?")
+    assert result.stdout == "15,000 [1] (सैनिक.txt)\n"
+    assert result.stderr == ""
+
+
+def test_questions_from_standard_input(ask: Run) -> None:
+    result = ask("--json", input="how many troops were sent?\n\nwhat is the password?\n")
+    values = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [v["refused"] for v in values] == [False, True]
+    assert result.exit_code == 0  # one was answered
+    assert ask("-", input="what is the password?\n").exit_code == 3
+
+
+def test_docs_asks_over_another_folder(ask: Run, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "note.txt").write_text("The bakery sent 77 troops of ants.", encoding="utf-8")
+    models_answer = ask("--docs", str(other), "--quiet", "how many troops were sent?")
+    # The scripted 15,000 stands in none of these documents, so it must not come out.
+    assert models_answer.exit_code == 3
+    assert not (tmp_path / "store").exists()
+
+
+def test_stale_source_is_told(ask: Run, small_documents: Path) -> None:
+    ask("how many troops were sent?")
+    (small_documents / "सैनिक.txt").write_text("कुछ और।", encoding="utf-8")
+    result = ask("how many troops were sent?")
+    assert "सैनिक.txt has changed since it was indexed. Run: rag index" in result.stderr
+
+
+def test_terminal_escapes_of_documents_stay_inside(ask: Run, small_documents: Path) -> None:
+    evil = "North Korea sent 15,000 troops \x1b[31m\x1b]0;owned\x07 to Russia in the report."
+    (small_documents / "सैनिक.txt").write_text(evil, encoding="utf-8")
+    for flags in ([], ["--json"], ["--quiet"]):
+        result = ask(*flags, "how many troops were sent?")
+        assert result.exit_code == 0, result.output
+        assert "\x1b" not in result.stdout
+        assert "\x07" not in result.stdout
+
+
+# Bad input: one line, the right code.
+
+
+@pytest.mark.parametrize("question", ["", "   ", "?!", "🙂"])
+def test_empty_question(ask: Run, question: str) -> None:
+    one_error(ask(question), 2, "The question is empty")
+
+
+def test_nothing_on_standard_input(ask: Run) -> None:
+    one_error(ask(input=" \n"), 2, "There is no question")
+
+
+def test_standard_input_that_is_no_text(ask: Run) -> None:
+    one_error(ask("-", input=b"\xff\xfe\x00"), 2, "not UTF-8")
+
+
+def test_unknown_flag_is_usage(ask: Run) -> None:
+    assert ask("--nonsense", "x").exit_code == 2
+
+
+def test_missing_folder(ask: Run, rag_: Run) -> None:
+    one_error(ask("--docs", "nowhere", "who?"), 1, "no file or folder", "nowhere")
+    one_error(rag_("index", "nowhere"), 1, "no file or folder", "nowhere")
+
+
+def test_empty_folder(ask: Run, rag_: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    one_error(ask("--docs", "empty", "who?"), 1, "no documents", "empty")
+    one_error(rag_("index", "empty"), 1, "no documents", "empty")
+
+
+def test_binary_file_named_txt(rag_: Run, small_documents: Path) -> None:
+    (small_documents / "photo.txt").write_bytes(bytes(range(256)) * 20)
+    result = rag_("index")
+    assert result.exit_code == 1  # partial: the rest is indexed
+    assert "photo.txt looks like a binary file" in result.stderr
+    assert "3 added, 1 failed" in result.stderr
+
+
+@pytest.mark.parametrize("encoding", ["windows-1252", "utf-16", "utf-16-le"])
+def test_other_encodings_are_read(rag_: Run, tmp_path: Path, encoding: str) -> None:
+    folder = tmp_path / "legacy"
+    folder.mkdir()
+    text = "Der Fluß führte “hohes” Wasser, als die Brücke über Nacht geschlossen wurde. " * 3
+    (folder / "alt.txt").write_bytes(text.encode(encoding))
+    assert rag_("index", str(folder)).exit_code == 0
+    value = json.loads(rag_("search", "--json", "Brücke über Nacht").stdout)
+    assert value["hits"][0]["text"] == text.strip()
+
+
+def test_100_mb_text(rag_: Run, small_documents: Path) -> None:
+    with (small_documents / "huge.txt").open("wb") as file:
+        for _ in range(100):
+            file.write(b"all work and no play " * 47_620)
+    result = rag_("index")
+    assert result.exit_code == 1
+    assert "huge.txt has 100.0 MB, more than the limit of 50.0 MB" in result.stderr
+    assert "max_file_mb" in result.stderr
+    assert "3 added, 1 failed" in result.stderr
+
+
+def test_corrupt_index(ask: Run, rag_: Run, tmp_path: Path) -> None:
+    ask("how many troops were sent?")
+    (database,) = (tmp_path / "store").glob("g*/text.sqlite")
+    data = bytearray(database.read_bytes())
+    data[len(data) // 2] ^= 1
+    database.write_bytes(data)
+    one_error(ask("how many troops were sent?"), 1, "text.sqlite", "Run: rag index --rebuild")
+    one_error(rag_("info"), 1, "Run: rag index --rebuild")
+    assert rag_("index", "--rebuild").exit_code == 0
+    assert ask("how many troops were sent?").exit_code == 0
+
+
+def test_index_of_another_embedder(ask: Run, rag_: Run, models: dict[str, object]) -> None:
+    ask("how many troops were sent?")
+    models["embedder"] = FakeEmbedder("other@2")
+    one_error(ask("how many troops?"), 1, "fake@1", "other@2", "rag index --rebuild")
+    one_error(rag_("index"), 1, "rag index --rebuild")
+    assert rag_("index", "--rebuild").exit_code == 0
+    assert ask("how many troops were sent?").exit_code == 0
+
+
+def test_truncated_gguf(
+    models: dict[str, object],
+    tmp_path: Path,
+    small_documents: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rag.session, "resolve_generator", resolve_generator)
+    weights = tmp_path / "cut.gguf"
+    weights.write_bytes(b"GGUF\x03\x00\x00\x00")
+    env = {"RAG_STORE": str(tmp_path / "store"), "RAG_DOCUMENTS": str(small_documents)}
+    result = CliRunner().invoke(ask_app, ["--generator", str(weights), "who?"], env=env)
+    one_error(result, 1, "cut.gguf is truncated")
+
+
+def test_no_network(tmp_path: Path, small_documents: Path) -> None:
+    env = {
+        "RAG_STORE": str(tmp_path / "store"),
+        "RAG_DOCUMENTS": str(small_documents),
+        "RAG_MODELS": str(tmp_path / "models"),
+    }
+    result = CliRunner().invoke(ask_app, ["--offline", "who?"], env=env)
+    one_error(result, 1, "multilingual-e5-small", "offline", "--from")
+
+
+def test_sources_that_all_fail(ask: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> ModelFile:
+        raise ModelUnavailable("x cannot be fetched: hub: timeout; wheels: no route", "Do this.")
+
+    monkeypatch.setattr(rag.session, "resolve_embedder", fail)
+    one_error(ask("who?"), 1, "hub: timeout", "Do this.")
+
+
+def test_read_only_store(ask: Run, rag_: Run, tmp_path: Path) -> None:
+    """An index that cannot be written can be read, and writing it is one line."""
+    ask("how many troops were sent?")
+    store = tmp_path / "store"
+    with unprivileged(store):
+        assert ask("how many troops were sent?").exit_code == 0
+        one_error(rag_("index", "--rebuild"), 1, "cannot be written", "--store")
+    assert ask("how many troops were sent?").exit_code == 0
+
+
+class unprivileged:  # noqa: N801 (used like a function)
+    """Make a folder read-only and, where the tests run as root, drop root for a while."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._root = os.geteuid() == 0
+
+    def __enter__(self) -> None:
+        for path in [*self._folder.rglob("*"), self._folder]:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        # Others must be able to walk down to it.
+        for parent in self._folder.parents:
+            if parent.stat().st_uid == os.geteuid() and parent != Path("/"):
+                parent.chmod(parent.stat().st_mode | 0o055)
+        if self._root:
+            os.seteuid(65534)
+
+    def __exit__(self, *_: object) -> None:
+        if self._root:
+            os.seteuid(0)
+        for path in [self._folder, *self._folder.rglob("*")]:
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def test_ctrl_c_is_one_line(ask: Run, models: dict[str, object]) -> None:
+    def interrupt(_: object) -> str:
+        raise KeyboardInterrupt
+
+    models["generator"] = ScriptedGenerator(interrupt)
+    one_error(ask("how many troops were sent?"), 130, "Interrupted")
+
+
+SLOW_INDEX = """
+import sys, time
+import rag.session
+from rag.models import ModelFile
+
+class Slow:
+    identity, dimension = "m@1", 8
+    def embed_passages(self, texts):
+        print("embedding", file=sys.stderr, flush=True)
+        time.sleep(60)
+
+rag.session.resolve_embedder = lambda *_: ModelFile("m", "m", None, "m@1")
+rag.session.SentenceTransformerEmbedder.load = lambda *_, **__: Slow()
+from rag.cli import rag_main
+sys.argv = ["rag", "index", "docs", "--store", "store"]
+rag_main()
+"""
+
+
+def test_ctrl_c_in_a_real_process(tmp_path: Path) -> None:
+    """SIGINT at an arbitrary moment: one line, no traceback, no half-written index."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.txt").write_text("Some text to index. " * 50, encoding="utf-8")
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOW_INDEX], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.strip() == "embedding":
+                break
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130, rest
+    assert "Traceback" not in rest
+    assert rest.count("Error: Interrupted") == 1
+    assert not (tmp_path / "store" / "CURRENT").exists()
+    assert not list((tmp_path / "store").glob("g*"))
+
+
+def test_help_and_version_load_no_model_library() -> None:
+    program = (
+        "import sys; from rag.cli import ask_main; sys.argv = ['ask', '--help']\n"
+        "try: ask_main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'torch','faiss','llama_cpp','numpy','rich.console'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
+
+
+def test_closed_pipe_is_no_error(tmp_path: Path) -> None:
+    program = (
+        "import sys; from rag.cli.common import reporting; from rag.display import Display\n"
+        "import typer\n"
+        "try:\n"
+        "    with reporting(Display()):\n"
+        "        for _ in range(100000): sys.stdout.write('x' * 100)\n"
+        "except typer.Exit as e: sys.exit(e.exit_code)\n"
+    )
+    command = f'{sys.executable} -c "$PROGRAM" | head -c 10 >/dev/null; echo ${{PIPESTATUS[0]}}'
+    done = subprocess.run(
+        ["bash", "-c", command],
+        env={**os.environ, "PROGRAM": program},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == "0", done.stderr
+    assert done.stderr == ""
+
+
+# rag index, info, search, models
+
+
+def test_index_twice_writes_once(rag_: Run, tmp_path: Path, small_documents: Path) -> None:
+    assert "3 added" in rag_("index", str(small_documents)).stderr
+    before = (tmp_path / "store" / "CURRENT").read_text()
+    assert "3 unchanged" in rag_("index").stderr
+    assert (tmp_path / "store" / "CURRENT").read_text() == before
+
+
+def test_index_forgets_and_adds(rag_: Run, small_documents: Path) -> None:
+    rag_("index", str(small_documents))
+    (small_documents / "river.txt").unlink()
+    (small_documents / "new.txt").write_text("A new school was opened.", encoding="utf-8")
+    report = json.loads(rag_("index", "--json").stdout)
+    assert report["added"] == ["new.txt"]
+    assert report["forgotten"] == ["river.txt"]
+    assert len(report["unchanged"]) == 2
+
+
+def test_info_lists_documents(rag_: Run, small_documents: Path) -> None:
+    rag_("index", str(small_documents))
+    value = json.loads(rag_("info", "--json").stdout)
+    assert {f["path"] for f in value["files"]} == {p.name for p in small_documents.iterdir()}
+    assert value["documents"] == 3
+    assert "river.txt" in rag_("info").stdout
+
+
+def test_info_without_an_index(rag_: Run) -> None:
+    one_error(rag_("info"), 1, "There is no index", "Run: rag index")
+
+
+def test_search_shows_scores_names_and_offsets(rag_: Run) -> None:
+    result = rag_("search", "how many people moved into relief camps")
+    first = result.stdout.splitlines()[0]
+    assert "river.txt 0–" in first
+    assert "score" in first
+    assert "keywords #1" in first
+
+
+def test_models_list_and_path(rag_: Run, tmp_path: Path) -> None:
+    env = {"RAG_MODELS": str(tmp_path / "models")}
+    listed = CliRunner().invoke(rag_app, ["models", "list", "--json"], env=env)
+    names = {m["name"]: m for m in json.loads(listed.stdout)["models"]}
+    assert names["multilingual-e5-small"]["path"] is None
+    assert names["qwen2.5-coder-1.5b-instruct"]["default"] is True
+    missing = CliRunner().invoke(rag_app, ["models", "path", "multilingual-e5-small"], env=env)
+    one_error(missing, 1, "rag models pull multilingual-e5-small")
+    unknown = CliRunner().invoke(rag_app, ["models", "pull", "gpt-9"], env=env)
+    assert unknown.exit_code in {1, 2}
+    assert "gpt-9" in unknown.stderr
+
+
+def test_session_is_interactive(ask: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = iter(["how many troops were sent?", ":nonsense", "", ":quit"])
+    monkeypatch.setattr("builtins.input", lambda _: next(lines))
+    monkeypatch.setattr("rag.cli.ask._is_terminal", lambda: True)
+    result = ask()
+    assert result.exit_code == 0, result.output
+    assert "15,000 [1]" in result.stdout
+    assert "There is no command :nonsense" in result.stderr
