@@ -24,6 +24,8 @@ from rag.prompts import REFUSAL, Message, as_data, load_for
 from rag.retrieve import Found, checked, retrieve
 from rag.settings import Settings
 
+# Spaces that group digits (8 500): no number ends at them.
+HARD_SPACES = "\u00a0\u2009\u202f"
 # English names of languages for the prompt that nobody has translated yet.
 LANGUAGE_NAMES = {
     "ar": "Arabic", "bg": "Bulgarian", "bn": "Bengali", "cs": "Czech", "de": "German",
@@ -42,6 +44,7 @@ class _Run:
 
     question: str
     language: str
+    start: float = field(default_factory=time.perf_counter)
     timings: dict[str, float] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     confidence: float = 0.0
@@ -63,7 +66,7 @@ class _Run:
             hits=found.hits,
             evidence=found.evidence,
             confidence=self.confidence,
-            timings=dict(self.timings),
+            timings={**self.timings, "total": time.perf_counter() - self.start},
             tokens={
                 "prompt": self.usage.prompt_tokens,
                 "generated": len(self.usage.probabilities),
@@ -114,7 +117,6 @@ class Answerer:
         """
         question = checked(question)
         run = _Run(question, language(question))
-        start = time.perf_counter()
         with run.timed("search"):
             s = self._settings
             found = retrieve(
@@ -127,7 +129,6 @@ class Answerer:
         messages, evidence = self._prompt(run, found, generator)
         with run.timed("generate"):
             output = self._read(run, found, evidence, messages, generator, on_text)
-        run.timings["total"] = time.perf_counter() - start
         text, citations = verified(output, evidence)
         if not text:
             run.confidence = min(run.confidence, self._calibration.threshold / 2)
@@ -173,7 +174,7 @@ class Answerer:
                 if run.confidence < self._calibration.threshold:
                     return ""
             output += piece
-            if output.lstrip().startswith(REFUSAL):
+            if REFUSAL in output:  # also behind words like "The sentences say"
                 return ""
             ready = showable(output, shown)
             if not set(numbers(output[:ready])) <= known:
@@ -195,7 +196,7 @@ def showable(output: str, shown: int) -> int:
     A label is the program's to write, and a number is not known before it ends.
     """
     end = len(output)
-    while end > shown and not output[end - 1].isspace():
+    while end > shown and (not output[end - 1].isspace() or output[end - 1] in HARD_SPACES):
         end -= 1
     bracket = min((i for i in (output.find(c, shown) for c in "[【［") if i >= 0), default=end)
     return min(end, bracket) if bracket > shown else shown

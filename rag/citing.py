@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from rag.datatypes import Citation, Evidence, Quote
 from rag.language import dominant_script, numbers, words
+from rag.language.identify import COMMON
 
 _LABEL = re.compile(r"[ \t]*[\[【［]\s*(\d{1,3})(?:\s*[,;]\s*(\d{1,3}))*\s*[\]】］]")
 _LABEL_DIGITS = re.compile(r"\d{1,3}")
@@ -56,8 +57,10 @@ def supports(claim: str, sentence: str) -> bool:
     if not set(numbers(claim)) <= set(numbers(sentence)):
         return False
     said = [w for w in words(claim) if not w[0].isdigit()]
-    if not said or dominant_script(claim) != dominant_script(sentence):
-        return bool(said) or bool(numbers(claim))
+    script = dominant_script(sentence)
+    if not said or script != dominant_script(claim):
+        # A row of mere numbers is in no script; it says nothing of a claim without one.
+        return bool(numbers(claim)) or (bool(said) and script != COMMON)
     present = set(words(sentence))
     matched = sum(1 for word in said if _present(word, present))
     return matched / len(said) >= SUPPORT

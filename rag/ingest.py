@@ -8,7 +8,7 @@ reported and the rest is indexed. Knows no question.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -21,7 +21,7 @@ from rag.embedding import Embedder, Vectors
 from rag.errors import NoDocumentsError, ReadingError, StoreMissing
 from rag.index import Entry, Index, writing
 from rag.language import words
-from rag.reading import SUFFIXES, file_id, read_document
+from rag.reading import SUFFIXES, file_id, printable, read_document
 from rag.settings import Settings
 
 BATCH = 64
@@ -72,34 +72,50 @@ class SourceFile:
     size: int
 
 
-def files_of(roots: Sequence[Path]) -> tuple[list[SourceFile], int]:
-    """List the files to read below the roots, by name, and count those of other kinds.
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What lies below the roots: files to read by name, how many of other kinds, failures."""
+
+    files: tuple[SourceFile, ...]
+    ignored: int
+    failed: tuple[str, ...]
+
+
+def files_of(roots: Sequence[Path]) -> Listing:
+    """List the files to read below the roots.
 
     A root that is a file is taken whatever its suffix. Hidden files and folders are left
-    out; links are followed only where they are a root. Raises `NoDocumentsError` for a
-    root that does not exist.
+    out; links are followed only where they are a root; a folder that cannot be entered is
+    a failure. Raises `NoDocumentsError` for a root that does not exist.
     """
     for root in roots:
         if not root.exists():
             raise NoDocumentsError(f"There is no file or folder {root}", "Check the path.")
-    folders = [r if r.is_dir() else r.parent for r in roots]
-    base = Path(os.path.commonpath([f.resolve() for f in folders]))
+    resolved = [root.resolve() for root in roots]
+    base = Path(os.path.commonpath([r if r.is_dir() else r.parent for r in resolved]))
     found: dict[Path, SourceFile] = {}
-    ignored = 0
-    for root in roots:
-        for path in _walk(root.resolve()):
-            if path == root.resolve() or path.suffix.lower() in SUFFIXES:
+    others: set[Path] = set()
+    failed: dict[str, str] = {}
+
+    def fail(error: OSError) -> None:
+        name = printable(_name(Path(os.path.relpath(str(error.filename), base))))
+        failed[name] = f"{name} cannot be read: {error.strerror}"
+
+    for root in resolved:
+        for path in _walk(root, fail):
+            if path == root or path.suffix.lower() in SUFFIXES:
                 found[path] = SourceFile(path, _name(path.relative_to(base)), _size(path))
             else:
-                ignored += 1
-    return sorted(found.values(), key=lambda f: f.name), ignored
+                others.add(path)
+    files = sorted(found.values(), key=lambda f: f.name)
+    return Listing(tuple(files), len(others - found.keys()), tuple(failed.values()))
 
 
-def _walk(root: Path) -> Iterator[Path]:
+def _walk(root: Path, fail: Callable[[OSError], None]) -> Iterator[Path]:
     if not root.is_dir():
         yield root
         return
-    for folder, inner, names in os.walk(root):
+    for folder, inner, names in os.walk(root, onerror=fail):
         inner[:] = sorted(n for n in inner if not n.startswith("."))
         for name in sorted(names):
             path = Path(folder, name)
@@ -115,8 +131,12 @@ def _size(path: Path) -> int:
 
 
 def _name(relative: Path) -> str:
-    """Return the name that is cited; bytes that are no text are written as escapes."""
-    return os.fsencode(relative.as_posix()).decode("utf-8", "backslashreplace")
+    """Return the name that is cited; bytes that are no text are written as escapes.
+
+    A backslash is doubled, so that no two files have one name.
+    """
+    raw = os.fsencode(relative.as_posix()).replace(b"\\", b"\\\\")
+    return raw.decode("utf-8", "backslashreplace")
 
 
 def index_documents(
@@ -133,8 +153,8 @@ def index_documents(
     nothing readable is found (the old index then stays) and `StoreError`.
     """
     chunking = chunking_identity(settings.chunk_chars)
-    files, ignored = files_of(roots)
-    if not files:
+    listing = files_of(roots)
+    if not listing.files and not listing.failed:
         kinds = " ".join(sorted(SUFFIXES))
         where = ", ".join(str(r) for r in roots)
         raise NoDocumentsError(
@@ -143,16 +163,18 @@ def index_documents(
     with writing(settings.store, progress.note):
         old = [] if rebuild else _old_entries(settings.store, embedder, chunking)
         reader = _Reader(settings, embedder, progress, old)
-        progress.start("Indexing", sum(file.size for file in files))
+        for line in listing.failed:
+            reader.fail(line)
+        progress.start("Indexing", sum(file.size for file in listing.files))
         try:
-            entries = [entry for file in files if (entry := reader.read(file))]
+            entries = [entry for file in listing.files if (entry := reader.read(file))]
         finally:
             progress.finish()
         if not entries:
             raise NoDocumentsError(f"No document could be read: {reader.failed[0]}")
         names = [str(root.resolve()) for root in roots]
         manifest, written = _save(settings.store, entries, old, embedder, chunking, names)
-    return reader.report(entries, ignored, manifest, written)
+    return reader.report(entries, listing.ignored, manifest, written)
 
 
 def _old_entries(store: Path, embedder: Embedder, chunking: str) -> list[Entry]:
@@ -213,6 +235,11 @@ class _Reader:
         self._by_content = {e.document.id: e for e in old}
         self.failed: list[str] = []
 
+    def fail(self, line: str) -> None:
+        """Remember, and tell, why something could not be read."""
+        self.failed.append(line)
+        self._progress.note(f"Skipped: {line}")
+
     def read(self, file: SourceFile) -> Entry | None:
         """Return the file's entry, carried over where its bytes are known already."""
         limit = self._settings.max_file_mb * 1_000_000
@@ -223,8 +250,7 @@ class _Reader:
                 return replace(old, source=str(file.path))
             document = read_document(file.path, file.name, max_bytes=limit)
         except ReadingError as error:
-            self.failed.append(str(error))
-            self._progress.note(f"Skipped: {error}")
+            self.fail(str(error))
             self._progress.advance(file.size)
             return None
         return self._entry(document, file)
@@ -233,13 +259,16 @@ class _Reader:
         chunked = chunk_document(document, max_chars=self._settings.chunk_chars)
         spans = tuple(_spans(c) for c in chunked)
         known = self._by_content.get(document.id)
-        if known:  # the same bytes under another name
+        # The same bytes under another name; a PDF's would be another text as `.txt`.
+        if known and known.document.text == document.text:
             vectors = known.chunk_vectors, known.sentence_vectors
             self._progress.advance(file.size)
         else:
             vectors = self._embed(document, chunked, spans, file.size)
         chunks = tuple(c.chunk for c in chunked)
-        return Entry(document, str(file.path), chunks, spans, *vectors)
+        entry = Entry(document, str(file.path), chunks, spans, *vectors)
+        self._by_content.setdefault(document.id, entry)
+        return entry
 
     def _embed(
         self, document: Document, chunked: Sequence[Chunked], spans: Sequence[Spans], size: int

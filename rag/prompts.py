@@ -30,8 +30,9 @@ REFUSAL = "NOT_FOUND"
 
 _HEADER = re.compile(r"^### (system|user|assistant)[ \t]*$", re.MULTILINE)
 # Square brackets carry our labels and angle brackets the chat markers of most templates
-# (<|im_end|>, <start_of_turn>, </s>, [INST]): neither may come from a document.
-_UNTRUSTED = str.maketrans({"[": "(", "]": ")", "<": "‹", ">": "›"})
+# (<|im_end|>, <start_of_turn>, </s>, [INST]): neither may come from a document. The wide
+# brackets are there because `rag.citing` takes them for labels too.
+_UNTRUSTED = str.maketrans("[]【】［］<>", "()()()‹›")
 
 
 class Message(TypedDict):

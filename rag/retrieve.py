@@ -55,7 +55,8 @@ class _Candidate:
 
 def checked(question: str) -> str:
     """Return the question on one line; raises `UsageError` where it asks nothing."""
-    line = " ".join(question.split())
+    # A terminal may give bytes that are no text; the models take none.
+    line = " ".join(question.encode("utf-8", "replace").decode("utf-8").split())
     if not words(line):
         raise UsageError("The question is empty", 'Ask like this: ask "how many were sent?"')
     if len(line) > MAX_QUESTION_CHARS:
@@ -77,8 +78,9 @@ def retrieve(
 ) -> Found:
     """Find the `k` best chunks and the `evidence` best sentences in them.
 
-    `within` names the only documents to look in; `None` means all of them. Raises `StoreMismatch` where the index was made by another embedder, `UsageError` for
-    a question without a word.
+    `within` names the only documents to look in; `None` means all of them. Raises
+    `StoreMismatch` where the index was made by another embedder, `UsageError` for a
+    question without a word.
     """
     question = checked(question)
     index.check(embedder.identity)

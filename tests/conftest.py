@@ -8,6 +8,7 @@ ready-made ones, settings in a temporary folder, and three small documents.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -234,10 +235,16 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def small_index(small_documents: Path, settings: Settings, embedder: FakeEmbedder) -> Index:
+def small_index(
+    small_documents: Path, settings: Settings, embedder: FakeEmbedder
+) -> Iterator[Index]:
     """The index of `small_documents`, written to `settings.store` and opened."""
-    index_documents([small_documents], settings, embedder, RecordingProgress())
-    return Index.load(settings.store)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)  # half of the time of a test
+        index_documents([small_documents], settings, embedder, RecordingProgress())
+    index = Index.load(settings.store)
+    yield index
+    index.close()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rag.cli import common
+from rag.cli import common, evaluation
 from rag.errors import NoDocumentsError, UsageError
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
@@ -24,6 +24,7 @@ models_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="List, fetch, verify and locate the models."
 )
 app.add_typer(models_app, name="models")
+app.add_typer(evaluation.app, name="eval")
 
 
 @app.command("index")

@@ -1,8 +1,8 @@
 """Answers made comparable as the evaluation of MLQA does.
 
 Lower case, punctuation of every script dropped, articles dropped by language, cut into
-tokens (Lewis et al. 2020, "MLQA: Evaluating Cross-lingual Extractive Question Answering",
-section 4.4; SQuAD's normalisation, Rajpurkar et al. 2016, beyond English). Two things are
+tokens (Lewis et al. 2020, "MLQA: Evaluating Cross-lingual Extractive Question Answering";
+SQuAD's normalisation, Rajpurkar et al. 2016, beyond English). Two things are
 ours: texts are composed first (NFC), so that ज़ is one word however it was typed, and the
 scripts without spaces beside Chinese are cut into characters too. This module compares
 nothing.

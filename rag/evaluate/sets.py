@@ -108,9 +108,7 @@ def _squad_set(files: Files) -> QuestionSet:
         _joined(base, key, _of(asked, key), _of(gold, key), gold.language, asked.language)
         for key in base.questions
     )
-    return QuestionSet(
-        tuple(_placed(q, base, home, places) for q in questions), home.paragraphs
-    )
+    return QuestionSet(tuple(_placed(q, base, home, places) for q in questions), home.paragraphs)
 
 
 def _of(squad: Squad, key: str) -> Asked:

@@ -27,6 +27,7 @@ from rag.language import words
 
 Vectors = NDArray[np.float32]
 
+MOST_ROWS = 1 << 31  # SQLite takes no integer beyond 64 bits
 _SCHEMA = """
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY, digest TEXT NOT NULL, path TEXT NOT NULL UNIQUE,
@@ -201,7 +202,7 @@ class Database:
         match = " OR ".join(f'"{term}"' for term in terms)
         rows = self._rows(
             "SELECT rowid, -bm25(words) FROM words WHERE words MATCH ? ORDER BY 2 DESC, 1 LIMIT ?",
-            (match, k),
+            (match, min(k, MOST_ROWS)),
         )
         return [(int(str(row)), float(str(score))) for row, score in rows]
 

@@ -1,0 +1,254 @@
+"""Questions to hits and evidence, over small documents whose order is known by hand."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import FakeEmbedder, RecordingProgress
+
+from rag.errors import StoreMismatch, UsageError
+from rag.index import Index
+from rag.ingest import index_documents
+from rag.retrieve import KEYWORD_WEIGHT, MAX_QUESTION_CHARS, Found, checked, retrieve
+from rag.settings import Settings
+
+SENT = "उत्तर कोरिया ने रूस में लगभग 15,000 सैनिक भेजे हैं।"
+Search = Callable[..., Found]
+
+
+@pytest.fixture
+def search(
+    tmp_path: Path, settings: Settings, embedder: FakeEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Search]:
+    """Index some texts by name and ask; the index of the last texts stays."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    opened: list[Index] = []
+
+    def ask(
+        question: str, k: int = 8, evidence: int = 6, texts: dict[str, str] | None = None
+    ) -> Found:
+        if texts is not None:
+            folder = tmp_path / f"texts{len(opened)}"
+            folder.mkdir()
+            for name, text in texts.items():
+                (folder / f"{name}.txt").write_text(text, encoding="utf-8")
+            index_documents([folder], settings, embedder, RecordingProgress())
+            opened.append(Index.load(settings.store))
+        return retrieve(question, opened[-1], embedder, k=k, evidence=evidence)
+
+    yield ask
+    for index in opened:
+        index.close()
+
+
+def paths(found: Found) -> list[str]:
+    return [hit.chunk.path for hit in found.hits]
+
+
+def quotes(found: Found) -> list[str]:
+    return [item.quote.text for item in found.evidence]
+
+
+# Hits
+
+
+def test_a_question_finds_its_document_across_languages(
+    small_index: Index, embedder: FakeEmbedder
+) -> None:
+    for question, path, sentence in (
+        ("How many troops were sent?", "सैनिक.txt", SENT),
+        ("कितने लोग राहत शिविरों में हैं?", "river.txt", "About 8,500 people moved into relief camps."),
+        ("How many students are in the school?", "مدرسة.txt",
+         "يدرس في المدرسة 450 طالبا من القرى المجاورة."),
+    ):  # fmt: skip
+        found = retrieve(question, small_index, embedder, k=8, evidence=6)
+        assert found.hits[0].chunk.path == path
+        assert found.evidence[0].quote.text == sentence
+
+
+def test_scores_are_the_mean_of_chunk_and_best_sentence(search: Search) -> None:
+    # The question is two words; the chunk has four words and its sentences two each, so
+    # the cosines are 2 / sqrt(2 * 4) with the chunk and 1 with the first sentence.
+    texts = {"a": "Rain fell. Snow melted.", "b": "Wind blew hard."}
+    found = search("Who saw rain fall", texts={"a": "x y z w"})
+    found = search("regen schnee", texts=texts)
+    assert [hit.score for hit in found.hits] == [0.0, 0.0]
+    found = search("Rain fell", texts=texts)
+    assert paths(found) == ["a.txt", "b.txt"]
+    dense = (2 / math.sqrt(2 * 4) + 1) / 2
+    assert found.hits[0].score == pytest.approx(dense + KEYWORD_WEIGHT)
+    assert found.hits[1].score == pytest.approx(0.0, abs=1e-6)
+    assert found.best_cosine == pytest.approx(1.0)
+
+
+def test_ranks_count_from_one_in_each_leg(search: Search) -> None:
+    texts = {
+        "a": "Rain fell on hills.",
+        "b": "Rain fell on hills while many other things went on elsewhere.",
+        "c": "Wind blew hard.",
+    }
+    found = search("Rain fell on hills", texts=texts)
+    ranks = [(hit.chunk.path, hit.dense_rank, hit.keyword_rank) for hit in found.hits]
+    assert ranks == [("a.txt", 1, 1), ("b.txt", 2, 2), ("c.txt", 3, None)]
+
+
+def test_keywords_count_within_a_script(search: Search) -> None:
+    # One telling word of three in each document: by their vectors they are equal. "rain" is
+    # in two documents and "zeppelin" in one, so the latter says more.
+    texts = {"a": "Rain one two.", "b": "Zeppelin three four.", "c": "Rain five six."}
+    found = search("rain zeppelin", texts=texts)
+    assert paths(found) == ["b.txt", "a.txt", "c.txt"]
+    rain = math.log(1 + (3 - 2 + 0.5) / (2 + 0.5))
+    zeppelin = math.log(1 + (3 - 1 + 0.5) / (1 + 0.5))
+    dense = 1 / math.sqrt(2 * 3)
+    expected = [
+        dense + KEYWORD_WEIGHT * weight / (rain + zeppelin) for weight in (zeppelin, rain, rain)
+    ]
+    assert [hit.score for hit in found.hits] == pytest.approx(expected)
+    assert [hit.keyword_rank for hit in found.hits] == [1, 2, 3]
+
+
+def test_keywords_change_nothing_across_scripts(search: Search) -> None:
+    texts = {"a": "उत्तर कोरिया ने सैनिक भेजे।", "b": "नदी और बांध।", "c": "एक शहर की बात।"}
+    found = search("north korea sent troops over the river", texts=texts)
+    assert paths(found)[:2] == ["a.txt", "b.txt"]
+    assert {hit.keyword_rank for hit in found.hits} == {None}
+    # Six telling words ("over" is one) against four, then two: cosines without a bonus.
+    assert found.hits[0].score == pytest.approx(4 / math.sqrt(6 * 4))
+    assert found.hits[1].score == pytest.approx(1 / math.sqrt(6 * 2))
+
+
+def test_a_number_in_other_digits_is_a_keyword(search: Search) -> None:
+    texts = {"a": "सैनिक १५,००० थे।", "b": "सैनिक १४,००० थे।"}
+    found = search("15,000 troops", texts=texts)
+    assert paths(found)[0] == "a.txt"
+    assert [hit.keyword_rank for hit in found.hits] == [1, None]
+
+
+def test_equal_documents_keep_the_order_of_their_names(search: Search) -> None:
+    texts = {name: "Rain fell on hills." for name in ("b", "c", "a")}
+    assert paths(search("rain", texts=texts)) == ["a.txt", "b.txt", "c.txt"]
+    assert paths(search("rain", k=2)) == ["a.txt", "b.txt"]
+
+
+@pytest.mark.parametrize(("k", "hits"), [(1, 1), (2, 2), (3, 3), (50, 3), (10**20, 3)])
+def test_k_bounds_the_hits(small_index: Index, embedder: FakeEmbedder, k: int, hits: int) -> None:
+    found = retrieve("troops", small_index, embedder, k=k, evidence=6)
+    assert len(found.hits) == hits
+    assert [h.score for h in found.hits] == sorted((h.score for h in found.hits), reverse=True)
+
+
+def test_only_the_named_documents_are_searched(small_index: Index, embedder: FakeEmbedder) -> None:
+    def within(*names: str) -> Found:
+        return retrieve("troops", small_index, embedder, k=8, evidence=6, within=names)
+
+    assert paths(within("river.txt")) == ["river.txt"]
+    assert sorted(paths(within("river.txt", "सैनिक.txt"))) == ["river.txt", "सैनिक.txt"]
+    for names in ((), ("none.txt",)):
+        assert within(*names) == Found((), (), 0.0)
+
+
+def test_the_same_question_finds_the_same(small_index: Index, embedder: FakeEmbedder) -> None:
+    first, second = (
+        retrieve("troops in relief camps", small_index, embedder, k=8, evidence=6) for _ in range(2)
+    )
+    assert first == second
+
+
+# Evidence
+
+
+def test_evidence_is_numbered_and_sliced(small_index: Index, embedder: FakeEmbedder) -> None:
+    found = retrieve("troops in relief camps", small_index, embedder, k=8, evidence=6)
+    assert [item.number for item in found.evidence] == [1, 2, 3, 4, 5, 6]
+    for item in found.evidence:
+        quote = item.quote
+        document = small_index.text.text(quote.chunk.path)
+        assert document[quote.start : quote.end] == quote.text
+        assert -1 <= item.score <= 1.0001
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 100])
+def test_evidence_is_bounded(small_index: Index, embedder: FakeEmbedder, count: int) -> None:
+    found = retrieve("troops", small_index, embedder, k=8, evidence=count)
+    # Eight sentences state something; the ninth is a question.
+    assert len(found.evidence) == min(count, 8)
+
+
+def test_evidence_comes_from_the_hits_alone(small_index: Index, embedder: FakeEmbedder) -> None:
+    found = retrieve("troops", small_index, embedder, k=1, evidence=100)
+    assert {item.quote.chunk for item in found.evidence} == {found.hits[0].chunk}
+
+
+def test_questions_and_headings_prove_nothing(search: Search) -> None:
+    texts = {
+        "a": "Rain report\n\nHow much rain fell on the hills? कितनी बारिश हुई यहाँ पर? "
+        "Rain fell on the hills. كم سقط من المطر هنا؟ 雨はどれくらい降りましたか？\n\nPage 3\n",
+    }
+    assert quotes(search("rain on the hills", texts=texts)) == ["Rain fell on the hills."]
+
+
+def test_the_same_sentence_in_two_files_is_shown_once(search: Search) -> None:
+    texts = {
+        "b": "Rain fell on the hills. It was a long night.",
+        "a": "Rain fell on the hills. Nobody was hurt by it.",
+        "c": "RAIN fell, on the hills!",
+    }
+    found = search("rain fell on the hills", texts=texts)
+    assert len(found.hits) == 3
+    rain = [item for item in found.evidence if "hills" in item.quote.text]
+    assert len(rain) == 1
+    assert [item.number for item in found.evidence] == [1, 2, 3]
+
+
+def test_the_best_cosine_is_that_of_the_best_sentence(search: Search) -> None:
+    texts = {"a": "Rain fell on hills. Snow melted in valleys of ice."}
+    found = search("rain hills", texts=texts)
+    assert found.best_cosine == pytest.approx(2 / math.sqrt(2 * 3))
+    assert found.evidence[0].score == pytest.approx(found.best_cosine)
+    assert search("nothing of that").best_cosine == pytest.approx(0.0, abs=1e-6)
+
+
+def test_documents_without_a_word_find_nothing(search: Search) -> None:
+    found = search("rain", texts={"a": "-----\n", "b": "\u200b"})
+    assert (found.evidence, found.best_cosine) == ((), 0.0)
+
+
+# Refusals
+
+
+def test_another_embedder_is_refused(small_index: Index) -> None:
+    with pytest.raises(StoreMismatch, match=r"fake@1.*other@2"):
+        retrieve("troops", small_index, FakeEmbedder("other@2"), k=8, evidence=6)
+
+
+@pytest.mark.parametrize("question", ["", " ", "🙂", '"', "()", "\u200d"])
+def test_a_question_without_a_word_is_refused_before_it_is_embedded(
+    small_index: Index, embedder: FakeEmbedder, question: str
+) -> None:
+    with pytest.raises(UsageError, match="empty"):
+        retrieve(question, small_index, embedder, k=8, evidence=6)
+    assert embedder.queries == []
+
+
+def test_checked() -> None:
+    assert checked("  how\n many\t? ") == "how many ?"
+    assert checked("x" * MAX_QUESTION_CHARS) == "x" * MAX_QUESTION_CHARS
+    assert checked("how \udcff many") == "how ? many"
+    with pytest.raises(UsageError, match="2001 characters, more than 2000"):
+        checked("x" * (MAX_QUESTION_CHARS + 1))
+
+
+@pytest.mark.parametrize(
+    "question",
+    ['" OR NEAR(', "troops AND", "' ; -- x", "NOT troops", "x*", 'body:"x', "NEAR(a b, 1)"],
+)
+def test_operators_do_not_disturb(
+    small_index: Index, embedder: FakeEmbedder, question: str
+) -> None:
+    found = retrieve(question, small_index, embedder, k=8, evidence=6)
+    assert sorted(paths(found)) == ["river.txt", "مدرسة.txt", "सैनिक.txt"]
