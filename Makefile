@@ -59,3 +59,9 @@ clean:
 # The question reaches the recipe through the environment, never through make's own
 # quoting: a quote or a dollar in it must not be run by a shell.
 export Q
+
+.PHONY: constraints
+# Writes down the versions that are installed now; run it after changing pyproject.toml.
+constraints: $(VENV)/.dev
+	@$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' | LC_ALL=C sort -f > constraints.txt.new
+	@mv constraints.txt.new constraints.txt

@@ -1,29 +1,40 @@
 """A question to an `Answer`: retrieve, read, verify, or refuse.
 
-The program refuses without waking the generator where nothing similar was found, when the
-generator's first token leaves too little confidence, and when no shown sentence supports
-what was written. Text is handed to a callback word by word; a number only after it was
-found in a shown sentence. This module prints nothing.
+The generator reads the evidence one sentence at a time, and its first token alone tells
+how likely that sentence is to hold the answer. Only the best sentence's answer is written
+out; a second one follows when it is about as likely, lies elsewhere and says something
+else, because documents may disagree. A small model told apart what it can answer better
+this way than with all sentences in one prompt, and a claim read from one sentence cannot
+be cited to another (figures: benchmarks/LOG.md).
+
+The program refuses without waking the generator where nothing similar was found, when no
+sentence is likely enough, and when the sentence does not support what was written. Text is
+handed to a callback word by word; a number only after it was found in the sentence. This
+module prints nothing.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rag.calibration import Calibration, Signals
-from rag.citing import citation, cite, claims
+from rag.citing import citation, claim_of, supports
 from rag.datatypes import Answer, Citation, Evidence
 from rag.embedding import Embedder
 from rag.generation import Generator, Usage
 from rag.index import Index
-from rag.language import language, numbers
+from rag.language import dominant_script, language, numbers, words
 from rag.prompts import REFUSAL, Message, as_data, load_for
 from rag.retrieve import Found, checked, retrieve
 from rag.settings import Settings
 
+# A second answer is shown when its confidence is at least this share of the first's.
+RUNNER_UP = 0.85
+# How many of the likeliest sentences may be written out before the program refuses.
+TRIES = 3
 # Spaces that group digits (8 500): no number ends at them.
 HARD_SPACES = "\u00a0\u2009\u202f"
 # English names of languages for the prompt that nobody has translated yet.
@@ -46,7 +57,7 @@ class _Run:
     language: str
     start: float = field(default_factory=time.perf_counter)
     timings: dict[str, float] = field(default_factory=dict)
-    usage: Usage = field(default_factory=Usage)
+    tokens: dict[str, int] = field(default_factory=lambda: {"prompt": 0, "generated": 0})
     confidence: float = 0.0
 
     @contextmanager
@@ -56,6 +67,10 @@ class _Run:
             yield
         finally:
             self.timings[stage] = time.perf_counter() - start
+
+    def count(self, usage: Usage) -> None:
+        self.tokens["prompt"] += usage.prompt_tokens
+        self.tokens["generated"] += len(usage.probabilities)
 
     def answer(self, found: Found, text: str = "", citations: Sequence[Citation] = ()) -> Answer:
         return Answer(
@@ -67,11 +82,17 @@ class _Run:
             evidence=found.evidence,
             confidence=self.confidence,
             timings={**self.timings, "total": time.perf_counter() - self.start},
-            tokens={
-                "prompt": self.usage.prompt_tokens,
-                "generated": len(self.usage.probabilities),
-            },
+            tokens=dict(self.tokens),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A sentence that the generator has read, and how likely it holds the answer."""
+
+    evidence: Evidence
+    signals: Signals
+    confidence: float
 
 
 class Answerer:
@@ -108,17 +129,17 @@ class Answerer:
         question: str,
         on_text: Callable[[str], None] = lambda _: None,
         *,
-        within: Collection[str] | None = None,
+        within: frozenset[str] | None = None,
     ) -> Answer:
-        """Answer a question, from all documents or only from those named in `within`.
+        """Answer a question; `within` names the only documents to look in.
 
         Raises `UsageError` for a question without a word, `GenerationError` where the
         generator fails.
         """
         question = checked(question)
         run = _Run(question, language(question))
+        s = self._settings
         with run.timed("search"):
-            s = self._settings
             found = retrieve(
                 question, self.index, self.embedder, k=s.k, evidence=s.evidence, within=within
             )
@@ -126,68 +147,105 @@ class Answerer:
             return run.answer(found)
         with run.timed("load_generator"):
             generator = self.generator
-        messages, evidence = self._prompt(run, found, generator)
+        with run.timed("read"):
+            readings = self._read_all(run, found.evidence, generator)
+        run.confidence = readings[0].confidence if readings else 0.0
         with run.timed("generate"):
-            output = self._read(run, found, evidence, messages, generator, on_text)
-        text, citations = verified(output, evidence)
-        if not text:
-            run.confidence = min(run.confidence, self._calibration.threshold / 2)
-        return run.answer(found, text, citations)
+            claims = self._claims(run, readings, generator, on_text)
+        text = " ".join(f"{claim} [{n}]" for n, (claim, _) in enumerate(claims, 1))
+        return run.answer(found, text, [citation(n, e) for n, (_, e) in enumerate(claims, 1)])
 
-    def _prompt(
-        self, run: _Run, found: Found, generator: Generator
-    ) -> tuple[list[Message], tuple[Evidence, ...]]:
-        """Fill the prompt with as much of the evidence as the window holds."""
-        prompt = load_for("answer", run.language)
-        room = generator.context - self._settings.max_tokens
-        for count in range(len(found.evidence), 0, -1):
-            evidence = found.evidence[:count]
-            messages = prompt.fill(
-                {
-                    "evidence": numbered(evidence),
-                    "question": as_data(run.question),
-                    "language": LANGUAGE_NAMES.get(run.language, "the language of the question"),
-                }
-            )
-            if generator.count(messages) <= room:
-                break
-        return messages, evidence
+    def read(self, question: str, evidence: Sequence[Evidence]) -> list[Reading]:
+        """Let the generator read each sentence; likeliest first. Writes no answer."""
+        question = checked(question)
+        return self._read_all(_Run(question, language(question)), evidence, self.generator)
 
-    def _read(
+    def _read_all(
+        self, run: _Run, evidence: Sequence[Evidence], generator: Generator
+    ) -> list[Reading]:
+        asked = dominant_script(run.question)
+        readings = []
+        # The likeliest comes last: it is probably the one to be written out, and llama.cpp
+        # then still holds its prompt.
+        for item in reversed(evidence):
+            usage = Usage()
+            messages = self._prompt(run, item)
+            if generator.count(messages) + self._settings.max_tokens > generator.context:
+                continue  # a sentence that does not fit the window cannot be read
+            pieces = generator.stream(messages, usage, max_tokens=1, refusal=REFUSAL)
+            for _ in pieces:
+                pass
+            run.count(usage)
+            crossing = dominant_script(item.quote.text) != asked
+            signals = Signals(usage.refusal, item.score, crossing)
+            readings.append(Reading(item, signals, self._calibration.confidence(signals)))
+        return sorted(readings, key=lambda r: (-r.confidence, r.evidence.number))
+
+    def _prompt(self, run: _Run, item: Evidence) -> list[Message]:
+        return load_for("answer", run.language).fill(
+            {
+                "sentence": as_data(item.quote.text),
+                "question": as_data(run.question),
+                "language": LANGUAGE_NAMES.get(run.language, "the language of the question"),
+            }
+        )
+
+    def _claims(
         self,
         run: _Run,
-        found: Found,
-        evidence: Sequence[Evidence],
-        messages: Sequence[Message],
+        readings: Sequence[Reading],
         generator: Generator,
         on_text: Callable[[str], None],
+    ) -> list[tuple[str, Evidence]]:
+        """Write out the likeliest supported claim, and a second one where it is as likely."""
+        claims: list[tuple[str, Evidence]] = []
+        for reading in readings[:TRIES]:
+            if reading.confidence < self._calibration.threshold:
+                break
+            if claims and reading.confidence < RUNNER_UP * run.confidence:
+                break
+            show = on_text if not claims else (lambda _: None)
+            claim = self._write(run, reading.evidence, generator, show)
+            if not claim or (claims and not _differs(claim, claims[0][0])):
+                continue
+            if not claims:
+                run.confidence = reading.confidence
+            claims.append((claim, reading.evidence))
+            if len(claims) == 2:
+                break
+        if not claims:
+            run.confidence = min(run.confidence, self._calibration.threshold / 2)
+        return claims
+
+    def _write(
+        self, run: _Run, item: Evidence, generator: Generator, on_text: Callable[[str], None]
     ) -> str:
-        """Let the generator write; return '' as soon as it proves to be a refusal."""
-        known = {n for e in evidence for n in numbers(e.quote.text)}
+        """Write out the answer of one sentence; '' where it refuses or is not supported."""
+        usage = Usage()
+        known = set(numbers(item.quote.text))
         output, shown = "", 0
         for piece in generator.stream(
-            messages, run.usage, max_tokens=self._settings.max_tokens, refusal=REFUSAL
+            self._prompt(run, item), usage, max_tokens=self._settings.max_tokens, refusal=REFUSAL
         ):
-            if not output:
-                signals = Signals(run.usage.refusal, found.best_cosine)
-                run.confidence = self._calibration.confidence(signals)
-                if run.confidence < self._calibration.threshold:
-                    return ""
             output += piece
-            if REFUSAL in output:  # also behind words like "The sentences say"
-                return ""
             ready = showable(output, shown)
-            if not set(numbers(output[:ready])) <= known:
-                return ""
+            if REFUSAL in output or not set(numbers(output[:ready])) <= known:
+                output = ""
+                break
             if ready > shown and not REFUSAL.startswith(output.strip()):
                 on_text(output[shown:ready])
                 shown = ready
-        return output
+            if "\n" in output.strip():
+                break
+        run.count(usage)
+        claim = claim_of(output)
+        return claim if words(claim) and supports(claim, item.quote.text) else ""
 
 
-def numbered(evidence: Sequence[Evidence]) -> str:
-    """Write the evidence as the generator sees it: one numbered line a sentence."""
-    return "\n".join(f"[{e.number}] {as_data(e.quote.text)}" for e in evidence)
+def _differs(claim: str, other: str) -> bool:
+    """Whether two claims say different things: neither holds all words of the other."""
+    one, two = set(words(claim)), set(words(other))
+    return not (one <= two or two <= one)
 
 
 def showable(output: str, shown: int) -> int:
@@ -200,23 +258,3 @@ def showable(output: str, shown: int) -> int:
         end -= 1
     bracket = min((i for i in (output.find(c, shown) for c in "[【［") if i >= 0), default=end)
     return min(end, bracket) if bracket > shown else shown
-
-
-def verified(output: str, evidence: Sequence[Evidence]) -> tuple[str, list[Citation]]:
-    """Keep the claims that a shown sentence supports, each with its citation.
-
-    Returns the text with the citations' numbers in brackets, counted from 1 in the order
-    of appearance; ('', []) where nothing is supported.
-    """
-    texts: list[str] = []
-    citations: list[Citation] = []
-    numbers_of: dict[int, int] = {}
-    for claim in claims(output):
-        source = cite(claim, evidence)
-        if source is None:
-            continue
-        if source.number not in numbers_of:
-            numbers_of[source.number] = len(citations) + 1
-            citations.append(citation(len(citations) + 1, source))
-        texts.append(f"{claim.text} [{numbers_of[source.number]}]")
-    return " ".join(texts), citations

@@ -1,4 +1,4 @@
-"""How sure the program is that the documents tell: signals to a probability.
+"""How sure the program is that a sentence holds the answer: signals to a probability.
 
 A logistic regression over a few signals that are known before the first word is shown.
 Its weights lie in `calibration.json` with their provenance; `training/calibrate.py` fits
@@ -19,28 +19,33 @@ FLOOR = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What is known when the generator has given its first token.
+    """What is known of one sentence when the generator has read it.
 
-    `refusal` is the probability of the refusal as the first token, `cosine` the best
-    cosine between the question and a sentence of the hits.
+    `refusal` is the probability of the refusal as the generator's first token, `cosine`
+    that of the sentence's embedding with the question's, and `crossing` whether the two
+    are in different scripts, which lowers every cosine.
     """
 
     refusal: float
     cosine: float
+    crossing: bool
 
     def features(self) -> dict[str, float]:
         """Return the numbers that the weights apply to."""
         p = min(max(self.refusal, FLOOR), 1 - FLOOR)
-        return {"refusal_logit": math.log(p / (1 - p)), "cosine": self.cosine}
+        return {
+            "refusal_logit": math.log(p / (1 - p)),
+            "cosine": self.cosine,
+            "crossing": float(self.crossing),
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """Fitted weights and the thresholds that follow from them.
 
-    `threshold` is the confidence below which the program refuses, `cosine_floor` the best
-    cosine below which it refuses without asking the generator. Both are in the units of
-    the signals: a probability, and a cosine.
+    `threshold` is the confidence, a probability, below which the program refuses;
+    `cosine_floor` the best cosine below which it refuses without asking the generator.
     """
 
     intercept: float
@@ -65,7 +70,7 @@ class Calibration:
         )
 
     def confidence(self, signals: Signals) -> float:
-        """Return the probability, in [0, 1], that the shown sentences hold the answer."""
+        """Return the probability, in [0, 1], that the sentence holds the answer."""
         features = signals.features()
         score = self.intercept + sum(w * features[name] for name, w in self.weights.items())
         return 1 / (1 + math.exp(-max(-60.0, min(60.0, score))))

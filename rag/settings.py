@@ -66,7 +66,7 @@ class Settings:
     generator: str = "qwen2.5-coder-1.5b-instruct"
     models: Path
     k: int = 8
-    evidence: int = 6
+    evidence: int = 4
     chunk_chars: int = 900
     max_file_mb: int = 50
     context: int = 4096

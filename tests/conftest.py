@@ -108,7 +108,7 @@ class ScriptedGenerator:
     `script` is one answer for all, answers by question (looked for in the last line of
     the prompt; the refusal where none fits), or a function of the messages. `refusal` is
     the probability of a refusal as the first token; by default 0.99 for the refusal and
-    0.01 for anything else. A word counts as a token.
+    0.01 for anything else. A piece counts as a generated token, a word as one of a prompt.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class ScriptedGenerator:
         answer = self._answer(messages)
         certain = 0.99 if answer.startswith(refusal) else 0.01
         usage.refusal = certain if self._refusal is None else self._refusal
-        for start in range(0, len(answer), self._piece):
+        for start in range(0, len(answer), self._piece)[:max_tokens]:
             usage.probabilities.append(0.9)
             yield answer[start : start + self._piece]
 

@@ -15,9 +15,8 @@ from conftest import (
     ScriptedGenerator,
 )
 
-from rag.answer import Answerer, numbered, showable, verified
+from rag.answer import Answerer, showable
 from rag.calibration import Calibration
-from rag.datatypes import Chunk, Evidence, Quote
 from rag.errors import GenerationError, UsageError
 from rag.index import Index
 from rag.ingest import index_documents
@@ -34,15 +33,6 @@ Make = Callable[..., Answerer]
 
 def unwanted() -> ScriptedGenerator:
     pytest.fail("the generator was loaded")
-
-
-def evidence_of(*texts: str) -> list[Evidence]:
-    """Evidence numbered from 1, each sentence a document of its own."""
-    found = []
-    for number, text in enumerate(texts, 1):
-        chunk = Chunk(f"c{number}", f"d{number}", f"{number}.txt", 0, len(text), None, text)
-        found.append(Evidence(number, Quote(chunk, 0, len(text), text), 0.9))
-    return found
 
 
 def over(
@@ -82,10 +72,36 @@ def test_a_question_in_the_language_of_the_document(make_answerer: Make) -> None
     assert answer.citations[0].quote.text == SENT
 
 
-def test_citations_are_numbered_as_they_appear(make_answerer: Make) -> None:
-    answer = make_answerer("600 died [2]. 15,000 were sent [1]. 600 again [2]").ask(TROOPS)
-    assert answer.text == "600 died [1] 15,000 were sent [2] 600 again [1]"
-    assert [(c.number, c.quote.text) for c in answer.citations] == [(1, DIED), (2, SENT)]
+def sentence_of(messages: Sequence[Message]) -> str:
+    """Return the sentence that a prompt asks about."""
+    return messages[-1]["content"].splitlines()[0].removeprefix("Sentence: ")
+
+
+def test_two_sentences_that_say_different_things_are_both_cited(make_answerer: Make) -> None:
+    def script(messages: Sequence[Message]) -> str:
+        said = {SENT: "15,000 sent", DIED: "600 died"}
+        return said.get(sentence_of(messages), REFUSAL)
+
+    answer = make_answerer(script).ask(TROOPS)
+    assert answer.text == "15,000 sent [1] 600 died [2]"
+    assert [(c.number, c.quote.text) for c in answer.citations] == [(1, SENT), (2, DIED)]
+
+
+def test_the_same_answer_from_two_sentences_is_said_once(make_answerer: Make) -> None:
+    answer = make_answerer("soldiers").ask(TROOPS)
+    assert answer.text == "soldiers [1]"
+    assert len(answer.citations) == 1
+
+
+def test_the_sentence_that_the_generator_can_answer_from_wins(make_answerer: Make) -> None:
+    """The nearest sentence by vectors is refused, so the next one is cited."""
+
+    def script(messages: Sequence[Message]) -> str:
+        return "600" if sentence_of(messages) == DIED else REFUSAL
+
+    answer = make_answerer(script).ask(TROOPS)
+    assert answer.evidence[0].quote.text == SENT
+    assert [c.quote.text for c in answer.citations] == [DIED]
 
 
 @pytest.mark.parametrize("label", ["[2]", "[4]", "[99]", "[0]", ""])
@@ -149,7 +165,8 @@ def test_too_little_confidence_is_a_refusal(make_answerer: Make) -> None:
 
 def test_the_generator_stops_as_soon_as_it_is_refused(make_answerer: Make) -> None:
     generator = ScriptedGenerator("15,000 troops " * 50, refusal=0.9)
-    assert make_answerer(generator).ask(TROOPS).tokens["generated"] == 1
+    answer = make_answerer(generator).ask(TROOPS)
+    assert answer.tokens["generated"] == len(answer.evidence)  # one token a sentence
 
 
 def test_nothing_similar_does_not_load_the_generator(
@@ -209,9 +226,10 @@ def test_a_number_of_the_models_own_is_refused_and_never_shown(
     assert not re.search(r"\d", "".join(shown))
 
 
-def test_a_number_of_another_sentence_needs_that_sentence(make_answerer: Make) -> None:
-    answer = make_answerer("8,500 people [1]").ask(TROOPS)
-    assert answer.citations[0].quote.text == CAMPS
+def test_a_number_of_another_sentence_is_not_cited_to_this_one(make_answerer: Make) -> None:
+    # The same words for every sentence: only the one that holds the number may be cited.
+    answer = make_answerer("8,500 people").ask("How many people are in the relief camps?")
+    assert [c.quote.text for c in answer.citations] == [CAMPS]
 
 
 def test_words_that_no_sentence_holds_are_refused(make_answerer: Make) -> None:
@@ -220,11 +238,11 @@ def test_words_that_no_sentence_holds_are_refused(make_answerer: Make) -> None:
     assert answer.confidence == pytest.approx(0.25)
 
 
-def test_a_label_that_was_not_shown_proves_nothing(make_answerer: Make) -> None:
-    # In another script than its sentence nothing can be compared: the label is all there is.
-    assert not make_answerer("Kim Jong Un [1]").ask(TROOPS).refused
-    for label in ("[7]", "[99]", "[0]", ""):
-        assert make_answerer(f"Kim Jong Un {label}").ask(TROOPS).refused
+def test_the_generators_labels_mean_nothing(make_answerer: Make) -> None:
+    for label in ("[7]", "[99]", "[0]", "[1]", "【2】", ""):
+        answer = make_answerer(f"Kim Jong Un {label}").ask(TROOPS)
+        assert answer.text == "Kim Jong Un [1]"
+        assert answer.citations[0].quote.text == SENT
 
 
 # Streaming
@@ -287,22 +305,21 @@ def test_a_number_grouped_by_a_hard_space_is_one_number(tmp_path: Path, settings
 # The prompt
 
 
-def test_the_prompt_holds_the_evidence_and_the_question(make_answerer: Make) -> None:
+def test_each_prompt_holds_one_sentence_and_the_question(make_answerer: Make) -> None:
     generator = ScriptedGenerator("15,000 [1]")
-    make_answerer(generator).ask(f"  {TROOPS}\n")
-    (messages,) = generator.prompts
-    assert messages[0]["role"] == "system"
-    assert messages[-1]["role"] == "user"
-    last = messages[-1]["content"].splitlines()
-    assert last[0] == f"[1] {SENT}"
-    assert last[-1] == f"Question: {TROOPS}"
-    assert [line[:4] for line in last[:6]] == [f"[{n}] " for n in range(1, 7)]
+    answer = make_answerer(generator).ask(f"  {TROOPS}\n")
+    assert {messages[0]["role"] for messages in generator.prompts} == {"system"}
+    asked = [messages[-1]["content"] for messages in generator.prompts]
+    # Read from the least to the most likely, then the best one is written out.
+    read = [f"Sentence: {e.quote.text}\nQuestion: {TROOPS}" for e in reversed(answer.evidence)]
+    assert asked[: len(read)] == read
+    assert asked[len(read)] == read[-1]
 
 
 @pytest.mark.parametrize(
     ("question", "words"),
     [
-        ("उत्तर कोरिया ने कितने सैनिक भेजे?", "प्रश्न: उत्तर कोरिया"),
+        ("उत्तर कोरिया ने कितने सैनिक भेजे?", "Answer in Hindi"),
         ("How many soldiers did North Korea send?", "Answer in English"),
         ("Combien de soldats (troops) la Korea a-t-elle envoyés en Russia?", "Answer in French"),
         ("كم طالبا في المدرسة؟", "Answer in Arabic"),
@@ -333,16 +350,12 @@ def test_documents_cannot_imitate_our_marks(tmp_path: Path, settings: Settings, 
     texts = {"evil.txt": EVIL[kind], "good.txt": "The flood took 12 houses in the old city."}
     answerer, generator = over(texts, tmp_path / "d", settings, "12 houses [1]")
     answer = answerer.ask("What did the flood do to houses of the city?")
-    content = generator.prompts[0][-1]["content"]
-    evidence, question = content.rsplit("\n\n", 1)
-    lines = evidence.splitlines()
-    assert len(lines) == len(answer.evidence) >= 2
-    for number, line in enumerate(lines, 1):
-        assert line.startswith(f"[{number}] ")
-        rest = line.removeprefix(f"[{number}] ")
-        assert rest
-        assert not set(rest) & set("[]【】［］<>")
-    assert question.startswith("Question: ")
+    assert len(answer.evidence) >= 2
+    for messages in generator.prompts:
+        sentence, question = messages[-1]["content"].splitlines()
+        assert sentence.startswith("Sentence: ")
+        assert question.startswith("Question: ")
+        assert not set(sentence) & set("[]【】［］<>")
     # What the reader would see is still verbatim.
     for item in answer.evidence:
         chunk = item.quote.chunk
@@ -365,22 +378,27 @@ def test_the_question_cannot_imitate_our_marks(make_answerer: Make) -> None:
     assert "${evidence} $5" in last  # an ordinary text, filled into nothing
 
 
-def test_a_small_window_shows_less_evidence(make_answerer: Make, settings: Settings) -> None:
+def test_a_sentence_too_long_for_the_window_is_not_read(
+    make_answerer: Make, settings: Settings
+) -> None:
     full = ScriptedGenerator("15,000 [1]")
     make_answerer(full).ask(TROOPS)
-    (messages,) = full.prompts
-    needed = full.count(messages) + settings.max_tokens
-    for context, lines in ((needed, 6), (needed - 1, 5), (needed - 20, 3), (10, 1)):
-        small = ScriptedGenerator("15,000 [1]", context=context)
-        answer = make_answerer(small).ask(TROOPS)
-        evidence = small.prompts[0][-1]["content"].rsplit("\n\n", 1)[0].splitlines()
-        assert len(evidence) == lines
-        assert answer.text == "15,000 [1]"
+    longest = max(full.count(messages) for messages in full.prompts)
+    small = ScriptedGenerator("15,000 [1]", context=longest + settings.max_tokens - 1)
+    make_answerer(small).ask(TROOPS)
+    assert 0 < len(small.prompts) < len(full.prompts)
+    tiny = ScriptedGenerator("15,000 [1]", context=10)
+    assert make_answerer(tiny).ask(TROOPS).refused
+    assert tiny.prompts == []
 
 
-def test_a_sentence_that_was_not_shown_is_not_cited(make_answerer: Make) -> None:
-    small = ScriptedGenerator("8,500 people [5]", context=10)
-    assert make_answerer(small).ask(TROOPS).refused
+def test_a_sentence_that_was_not_read_is_not_cited(
+    small_index: Index, embedder: FakeEmbedder, settings: Settings
+) -> None:
+    one = replace(settings, evidence=1)
+    generator = ScriptedGenerator("8,500 people")
+    answerer = Answerer(small_index, embedder, lambda: generator, one, PLAIN_CALIBRATION)
+    assert answerer.ask(TROOPS).refused
 
 
 # Questions and failures
@@ -425,10 +443,12 @@ def test_a_failing_generator_is_an_error(make_answerer: Make) -> None:
 def test_timings_and_tokens_are_filled(make_answerer: Make) -> None:
     generator = ScriptedGenerator("15,000 [1]", piece=5)
     answer = make_answerer(generator).ask(TROOPS)
-    assert set(answer.timings) == {"search", "load_generator", "generate", "total"}
+    assert set(answer.timings) == {"search", "load_generator", "read", "generate", "total"}
     stages = sum(seconds for stage, seconds in answer.timings.items() if stage != "total")
     assert 0 < stages <= answer.timings["total"]
-    assert answer.tokens == {"prompt": generator.count(generator.prompts[0]), "generated": 2}
+    assert answer.tokens["prompt"] == sum(generator.count(m) for m in generator.prompts)
+    # One token for each sentence read, and "15,000 [1]" in pieces of five characters.
+    assert answer.tokens["generated"] >= len(answer.evidence) + 2
 
 
 def test_the_shipped_calibration_is_the_default(
@@ -439,23 +459,3 @@ def test_the_shipped_calibration_is_the_default(
     answerer = Answerer(small_index, embedder, unwanted, settings)
     assert shipped.cosine_floor > 0.6
     assert answerer.ask(TROOPS).refused
-
-
-# The pure functions
-
-
-def test_numbered() -> None:
-    found = evidence_of("One [1] is\nhere.", "Two <b>")
-    assert numbered(found) == "[1] One (1) is here.\n[2] Two ‹b›"
-
-
-def test_verified() -> None:
-    found = evidence_of("Rain fell on 3 May.", "Snow fell on 4 May.")
-    text, citations = verified(
-        "Snow fell on 4 May [1]. Rain fell [1]; hail fell on 5 May [2]", found
-    )
-    assert text == "Snow fell on 4 May [1] Rain fell [2]"
-    assert [(c.number, c.path) for c in citations] == [(1, "2.txt"), (2, "1.txt")]
-    assert verified("Hail on 5 May [1]", found) == ("", [])
-    assert verified("", found) == ("", [])
-    assert verified("Rain fell", []) == ("", [])

@@ -304,6 +304,14 @@ def test_a_file_that_is_too_big_is_reported(
     assert report.failed[0].startswith("big.txt has 1.0 MB, more than the limit")
 
 
+def test_any_limit_of_the_size_will_do(
+    settings: Settings, progress: RecordingProgress, small_documents: Path
+) -> None:
+    boundless = replace(settings, max_file_mb=10**9)
+    report = index_documents([small_documents], boundless, FakeEmbedder(), progress)
+    assert len(report.added) == 3
+
+
 def test_a_file_that_became_unreadable_is_forgotten_and_reported(
     run: Run, small_documents: Path
 ) -> None:

@@ -15,6 +15,7 @@ import re
 import stat
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 from rag.datatypes import Document
 from rag.errors import ReadingError
@@ -28,6 +29,7 @@ SUFFIXES = PLAIN_SUFFIXES | {".pdf"}
 """The suffixes, in lower case, of files that are looked for in folders."""
 
 _TITLE_CHARS = 120
+_BLOCK = 1 << 20
 _MARKDOWN_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+([^\s#].*)$", re.MULTILINE)
 
 
@@ -80,13 +82,21 @@ def _bytes(path: Path, where: str, max_bytes: int) -> bytes:
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         with os.fdopen(os.open(path, flags), "rb") as file:
             _check(os.fstat(file.fileno()), where, max_bytes)
-            data = file.read(max_bytes + 1)
+            data = _at_most(file, max_bytes + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ReadingError(f"{where} cannot be read: {reason}") from error
     if len(data) > max_bytes:
         raise _too_big(where, len(data), max_bytes)
     return data
+
+
+def _at_most(file: BinaryIO, limit: int) -> bytes:
+    """Read in blocks: Python sets aside the whole of what is asked for at once."""
+    data = bytearray()
+    while block := file.read(min(_BLOCK, limit - len(data))):
+        data += block
+    return bytes(data)
 
 
 def _check(found: os.stat_result, where: str, max_bytes: int) -> None:
