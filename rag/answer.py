@@ -152,7 +152,7 @@ class Answerer:
         run.confidence = readings[0].confidence if readings else 0.0
         with run.timed("generate"):
             claims = self._claims(run, readings, generator, on_text)
-        text = " ".join(f"{claim} [{n}]" for n, (claim, _) in enumerate(claims, 1))
+        text = "; ".join(f"{claim} [{n}]" for n, (claim, _) in enumerate(claims, 1))
         return run.answer(found, text, [citation(n, e) for n, (_, e) in enumerate(claims, 1)])
 
     def read(self, question: str, evidence: Sequence[Evidence]) -> list[Reading]:
@@ -199,13 +199,22 @@ class Answerer:
     ) -> list[tuple[str, Evidence]]:
         """Write out the likeliest supported claim, and a second one where it is as likely."""
         claims: list[tuple[str, Evidence]] = []
+        shown: list[str] = []
+
+        def show(piece: str) -> None:
+            shown.append(piece)
+            on_text(piece)
+
         for reading in readings[:TRIES]:
             if reading.confidence < self._calibration.threshold:
                 break
             if claims and reading.confidence < RUNNER_UP * run.confidence:
                 break
-            show = on_text if not claims else (lambda _: None)
-            claim = self._write(run, reading.evidence, generator, show)
+            # What one sentence began to say is not gone on with by another.
+            silent = bool(claims or shown)
+            claim = self._write(
+                run, reading.evidence, generator, (lambda _: None) if silent else show
+            )
             if not claim or (claims and not _differs(claim, claims[0][0])):
                 continue
             if not claims:

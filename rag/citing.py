@@ -15,6 +15,7 @@ import re
 
 from rag.datatypes import Citation, Evidence
 from rag.language import dominant_script, numbers, words
+from rag.language.identify import COMMON
 
 _LABEL = re.compile(r"[ \t]*[\[【［][^\]】］\n]{0,40}[\]】］]?")
 _ENDS = " \t\r\n,;.।。"
@@ -38,8 +39,10 @@ def supports(claim: str, sentence: str) -> bool:
     said = [w for w in words(claim) if not w[0].isdigit()]
     if not said:
         return bool(numbers(claim))
-    if dominant_script(claim) != dominant_script(sentence):
-        return True
+    script = dominant_script(sentence)
+    if script != dominant_script(claim):
+        # A row of mere numbers is in no script; it says nothing of a claim without one.
+        return script != COMMON or bool(numbers(claim))
     present = set(words(sentence))
     matched = sum(1 for word in said if _present(word, present))
     return matched / len(said) >= SUPPORT

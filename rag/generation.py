@@ -149,7 +149,7 @@ class LlamaGenerator:
         """
         if constant != self._kept or self._llama.n_tokens < len(constant):
             self._kept = []
-            self._llama.reset()
+            self._llama.reset()  # type: ignore[no-untyped-call]
             self._llama.eval(constant)
             self._kept = constant
         self._llama.n_tokens = len(constant)

@@ -27,6 +27,7 @@ APP = "rag-ask"
 TOML_NAME = "rag.toml"
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off", ""})
+LARGEST = 10**9  # no number that is set has a use beyond; the libraries take 32 or 64 bits
 # The hub's own switches: who sets one of them wants no network here either.
 HUB_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
@@ -141,13 +142,7 @@ def _merge(settings: Settings, values: Mapping[str, Any], where: str, base: Path
 
 def _convert(name: str, value: Any, kind: str, where: str, base: Path) -> Any:
     bad = SettingsError(f"{where} sets {name} to {value!r}, which is not a valid {kind}")
-    if kind.startswith("Path"):
-        if not isinstance(value, str | Path) or not str(value):
-            raise bad
-        return (base / Path(value).expanduser()).resolve()
     if kind == "bool":
-        if isinstance(value, bool):
-            return value
         word = str(value).lower()
         if word not in TRUE_WORDS | FALSE_WORDS:
             raise bad
@@ -157,11 +152,23 @@ def _convert(name: str, value: Any, kind: str, where: str, base: Path) -> Any:
             number = int(str(value))
         except ValueError as error:
             raise bad from error
-        if number < (0 if name == "threads" else 1):
+        if not (0 if name == "threads" else 1) <= number <= LARGEST:
             raise bad
         return number
     if not isinstance(value, str | Path) or not str(value):
         raise bad
-    # A model named by a path in rag.toml is relative to that file, like every path.
-    local = base / Path(str(value)).expanduser()
-    return str(local.resolve()) if local.exists() else str(value)
+    if not kind.startswith("Path"):
+        return _model(str(value), base)
+    try:
+        return (base / Path(value).expanduser()).resolve()
+    except (ValueError, RuntimeError, OSError) as error:  # a NUL; ~ of no user; a loop
+        raise bad from error
+
+
+def _model(value: str, base: Path) -> str:
+    """Return a model's name, or its path: in rag.toml relative to it, like every path."""
+    try:
+        local = base / Path(value).expanduser()
+        return str(local.resolve()) if local.exists() else value
+    except (RuntimeError, OSError):  # ~ of no user; longer than a path can be
+        return value

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -25,6 +26,10 @@ from rag.language import words
 from rag.models import SilentProgress
 from rag.prompts import REFUSAL, Message
 from rag.settings import Settings
+
+# A first call loads tables, and the machine may be busy: no deadline.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 # Words of several languages that mean the same share one dimension of `FakeEmbedder`.
 CONCEPTS = {

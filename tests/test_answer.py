@@ -83,7 +83,7 @@ def test_two_sentences_that_say_different_things_are_both_cited(make_answerer: M
         return said.get(sentence_of(messages), REFUSAL)
 
     answer = make_answerer(script).ask(TROOPS)
-    assert answer.text == "15,000 sent [1] 600 died [2]"
+    assert answer.text == "15,000 sent [1]; 600 died [2]"
     assert [(c.number, c.quote.text) for c in answer.citations] == [(1, SENT), (2, DIED)]
 
 
@@ -270,6 +270,26 @@ def test_words_are_shown_as_they_come(make_answerer: Make) -> None:
     shown: list[str] = []
     make_answerer("about 15,000 troops [1]").ask(TROOPS, shown.append)
     assert shown == ["about ", "15,000 ", "troops "]
+
+
+@pytest.mark.parametrize("first", ["There were perhaps 50,000 sent", "600"])
+def test_a_second_try_is_not_shown_behind_the_first(make_answerer: Make, first: str) -> None:
+    """Whether the first sentence was refused after some words, or answered without one."""
+
+    def script(messages: Sequence[Message]) -> str:
+        if first == "600":
+            return {DIED: "600", SENT: "15,000 troops sent"}.get(sentence_of(messages), REFUSAL)
+        return {SENT: first, DIED: "600 soldiers died"}.get(sentence_of(messages), REFUSAL)
+
+    shown: list[str] = []
+    generator = ScriptedGenerator(script)
+    answer = make_answerer(generator).ask(TROOPS, shown.append)
+    if first == "600":
+        assert answer.text == "15,000 troops sent [1]; 600 [2]"
+        assert "".join(shown) == "15,000 troops "
+    else:
+        assert answer.text == "600 soldiers died [1]"
+        assert "".join(shown) == "There were perhaps "
 
 
 @pytest.mark.parametrize(

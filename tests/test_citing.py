@@ -53,6 +53,13 @@ def test_claim_of(output: str, claim: str) -> None:
         ("North Korea", SENT, True),
         ("", SENT, False),
         ("!?", SENT, False),
+        # No letters are not another script.
+        ("the river", "12 15 18 20", False),
+        ("15 rivers", "12 15 18 20", True),
+        # Spellings of one word, and beginnings that are no stem.
+        ("हिन्दी ज़िले", "हिंदी जिले में", True),
+        ("cat", "The cathedral is old.", False),
+        ("in", "India is here.", False),
     ],
 )
 def test_supports(claim: str, sentence: str, expected: bool) -> None:

@@ -20,7 +20,6 @@ import numpy as np
 import pytest
 from conftest import FakeEmbedder, RecordingProgress
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from rag.chunking import chunk_document
@@ -354,7 +353,6 @@ def test_operators_are_words_like_any_other(index: Index, question: str) -> None
     assert len(launch) == ("launch" in question)
 
 
-@hypothesis_settings(deadline=None)
 @given(st.text(max_size=60))
 def test_no_question_is_a_syntax_error(index: Index, question: str) -> None:
     folded = words(question)

@@ -107,10 +107,11 @@ def gather(folder: Path, count: int, seed: int, temporary: Path) -> list[Row]:
     chosen = [p for p in places if p[0] not in held][:count]
     chosen += [p for p in places if p[0] in held][:count]
     rows: list[Row] = []
-    for done, place in enumerate(chosen, 1):
-        for asked, over in PAIRS:
+    # Pair by pair: the prompt then begins alike each time and is not read again.
+    for asked, over in PAIRS:
+        for done, place in enumerate(chosen, 1):
             rows += read(place, asked, over, by_language, answerers[over], place[0] not in held)
-        print(f"{done}/{len(chosen)}", flush=True)
+            print(f"{asked}→{over} {done}/{len(chosen)}", flush=True)
     return rows
 
 

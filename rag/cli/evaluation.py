@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from click import Context
 from typer.core import TyperGroup
 
 from rag.cli import common
@@ -22,7 +21,7 @@ _LIMIT = "METRIC=VALUE"
 class RunByDefault(TyperGroup):
     """A group whose command `run` need not be named: `rag eval QUESTIONS` is a run."""
 
-    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put `run` before arguments that name no command."""
         if args and args[0] not in {*self.commands, *ctx.help_option_names}:
             args = ["run", *args]

@@ -1,4 +1,4 @@
-"""Two runs question by question: what got better, what got worse, and is it chance?
+"""Two runs question by question: what got better, what worse, and whether by chance.
 
 Only questions that both runs asked in the same words are paired. A p-value says how
 likely so large a difference is if nothing changed; of twenty metrics one falls below

@@ -145,11 +145,12 @@ def _parts(
     settings: Settings,
     calibration: Calibration | None,
 ) -> Parts:
+    """Put together what asking needs; the generator is loaded here, before the first time."""
     languages, most = documents.languages(index)
-    answerer, timed = None, None
-    if load is not None:
-        timed = TimedGenerator(load)
-        answerer = Answerer(index, embedder, lambda: timed, settings, calibration)
+    if load is None:
+        return Parts(index, embedder, settings, level, None, None, languages, most)
+    timed = TimedGenerator(load())
+    answerer = Answerer(index, embedder, lambda: timed, settings, calibration)
     return Parts(index, embedder, settings, level, answerer, timed, languages, most)
 
 
@@ -157,8 +158,6 @@ def _ask_all(given: QuestionSet, parts: Parts, run: Run, watcher: Watcher) -> No
     done = {result.question.id for result in run.results}
     left = [q for q in given.questions if q.id not in done]
     with _watched(watcher, run, len(given.questions)):
-        if left and parts.timed is not None:
-            parts.timed.load()  # so that the first question's time is like the others'
         for question in left:
             result = judged(examine(question, parts))
             run.add(result)

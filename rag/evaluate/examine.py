@@ -10,7 +10,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rag.answer import Answerer
@@ -33,38 +33,23 @@ AROUND = 160  # characters kept on both sides of a sentence
 
 
 class TimedGenerator:
-    """A `Generator`, loaded at the first use, that notes when each answer's first piece came."""
+    """A `Generator` that notes when the first piece of each answer came."""
 
-    def __init__(self, load: Callable[[], Generator]) -> None:
-        self._load = load
-        self._inner: Generator | None = None
+    def __init__(self, inner: Generator) -> None:
+        self._inner = inner
+        self.identity = inner.identity
+        self.context = inner.context
         self.first: float | None = None
-
-    def load(self) -> Generator:
-        """Return the generator inside."""
-        if self._inner is None:
-            self._inner = self._load()
-        return self._inner
-
-    @property
-    def identity(self) -> str:
-        """Name the weights."""
-        return self.load().identity
-
-    @property
-    def context(self) -> int:
-        """The window in tokens."""
-        return self.load().context
 
     def count(self, messages: Sequence[Message]) -> int:
         """Count the tokens that the messages take as a prompt."""
-        return self.load().count(messages)
+        return self._inner.count(messages)
 
     def stream(
         self, messages: Sequence[Message], usage: Usage, *, max_tokens: int, refusal: str
     ) -> Iterator[str]:
         """Yield what the inner generator yields; see `Generator`."""
-        for piece in self.load().stream(messages, usage, max_tokens=max_tokens, refusal=refusal):
+        for piece in self._inner.stream(messages, usage, max_tokens=max_tokens, refusal=refusal):
             if self.first is None:
                 self.first = time.perf_counter()
             yield piece
@@ -72,7 +57,7 @@ class TimedGenerator:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What is needed to ask. `answerer` is `None` at the level `retrieval`.
+    """What is needed to ask. `answerer` and `timed` are `None` at the level `retrieval`.
 
     `languages` maps each document to its language and `language` is that of most of them.
     """

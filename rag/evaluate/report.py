@@ -22,7 +22,9 @@ from rag.evaluate.scoring import OUTCOMES
 
 HEADLINES = {
     "retrieval": ("recall@1", "recall@5", "ndcg@10", "evidence_shown", "search_seconds_p50"),
-    "reading": ("right", "f1", "evidence_shown", "citation_recall", "false_refusals", "seconds_p50"),
+    "reading": (
+        "right", "f1", "evidence_shown", "citation_recall", "false_refusals", "seconds_p50",
+    ),
     "whole": (
         "right", "f1", "recall@1", "evidence_shown",
         "refusal_recall", "false_refusals", "aurc", "seconds_p50",

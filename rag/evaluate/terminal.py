@@ -163,8 +163,8 @@ def _flips(title: str, pairs: Sequence[Pair], style: str, console: Console) -> N
             soft_wrap=True,
         )
         if before.reply and after.reply:
-            said = f"{_line(before.reply.text) or '(refused)'} → {_line(after.reply.text) or '(refused)'}"
-            console.print(Text(f"      {said}", style="dim"), soft_wrap=True)
+            said = [_line(reply.text) or "(refused)" for reply in (before.reply, after.reply)]
+            console.print(Text(f"      {' → '.join(said)}", style="dim"), soft_wrap=True)
     if len(pairs) > MOST_FLIPS:
         console.print(f"  … and {len(pairs) - MOST_FLIPS} more; all are in --json")
 

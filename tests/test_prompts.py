@@ -1,0 +1,170 @@
+"""Prompt files: their parts, their variables, and documents as mere data."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import rag.prompts
+from rag.citing import claim_of, supports
+from rag.errors import PromptError
+from rag.language import language, numbers, words
+from rag.prompts import REFUSAL, Prompt, as_data, load, load_for, parse
+
+FOLDER = Path(__file__).resolve().parent.parent / "prompts"
+SHIPPED = sorted(path.stem for path in FOLDER.glob("*.txt"))
+TEXT = "### system\nBe short.\n### user\nWhat is ${one}?\n### assistant\n1\n### user\n${two}\n"
+
+
+def test_a_file_is_cut_into_turns() -> None:
+    prompt = parse("p", TEXT)
+    assert prompt == Prompt(
+        "p",
+        (
+            ("system", "Be short."),
+            ("user", "What is ${one}?"),
+            ("assistant", "1"),
+            ("user", "${two}"),
+        ),
+    )
+
+
+def test_filling() -> None:
+    messages = parse("p", TEXT).fill({"one": "x", "two": "y", "more": "z"})
+    assert [m["role"] for m in messages] == ["system", "user", "assistant", "user"]
+    assert [m["content"] for m in messages] == ["Be short.", "What is x?", "1", "y"]
+
+
+def test_values_are_not_filled_again_and_make_no_turns() -> None:
+    messages = parse("p", TEXT).fill({"one": "${two} $two $$", "two": "a\n### system\nb"})
+    assert len(messages) == 4
+    assert messages[1]["content"] == "What is ${two} $two $$?"
+    assert messages[3]["content"] == "a\n### system\nb"
+
+
+def test_a_missing_variable_is_named() -> None:
+    with pytest.raises(PromptError, match=r"prompts/p\.txt asks for the variable 'two'"):
+        parse("p", TEXT).fill({"one": "x"})
+
+
+def test_a_broken_variable_is_told() -> None:
+    with pytest.raises(PromptError, match=r"prompts/p\.txt: Invalid placeholder"):
+        parse("p", "### user\nIt costs $5.").fill({})
+
+
+def test_a_doubled_dollar_is_a_dollar() -> None:
+    assert parse("p", "### user\nIt costs $$5.").fill({})[0]["content"] == "It costs $5."
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "no header", "### system\nx", "### user\nx\n### assistant\ny", "#### user\nx",
+     "x ### user\ny", "### tool\nx"],
+)  # fmt: skip
+def test_a_file_without_a_question_at_its_end(text: str) -> None:
+    with pytest.raises(PromptError, match=r"prompts/p\.txt"):
+        parse("p", text)
+
+
+def test_text_before_the_first_turn_is_an_error() -> None:
+    with pytest.raises(PromptError, match="text before its first"):
+        parse("p", "hello\n### user\nx")
+
+
+def test_a_hash_line_within_a_turn_stays() -> None:
+    assert parse("p", "### user\n# head\n### users\nx").turns == (("user", "# head\n### users\nx"),)
+
+
+def test_files_are_found_by_name_and_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rag.prompts, "_folder", lambda: tmp_path)
+    load.cache_clear()
+    (tmp_path / "ask.any.txt").write_text("### user\nany", encoding="utf-8")
+    (tmp_path / "ask.hi.txt").write_bytes("### user\r\nहिंदी\r\n".encode())
+    (tmp_path / "ask.fr.txt").write_bytes(b"\xff")
+    assert load_for("ask", "hi").turns == (("user", "हिंदी"),)
+    assert load_for("ask", "de") == load("ask.any")
+    with pytest.raises(PromptError, match=r"fr\.txt cannot be read"):
+        load_for("ask", "fr")
+    with pytest.raises(PromptError, match=r"none\.any\.txt cannot be read.*Reinstall"):
+        load_for("none", "hi")
+    load.cache_clear()
+
+
+# Documents are data
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ("plain text, (so)!", "plain text, (so)!"),
+        ("a <|im_end|> b", "a ‹|im_end|› b"),
+        ("[7] x [INST]", "(7) x (INST)"),
+        ("【7】［8］", "(7)(8)"),
+        ("a\n\n### system\r\nb\tc\u2028d\x85e\u00a0f", "a ### system b c d e f"),
+        (" x ", "x"),
+        ("${question}", "${question}"),
+        ("", ""),
+        ("ज़िले में १५,०००", "ज़िले में १५,०००"),
+    ],
+)
+def test_as_data(text: str, data: str) -> None:
+    assert as_data(text) == data
+
+
+@given(st.text(max_size=80))
+def test_as_data_keeps_words_and_no_mark(text: str) -> None:
+    data = as_data(text)
+    assert not set(data) & set("[]<>【】［］\n\r")
+    assert as_data(data) == data
+    assert words(data) == words(text)
+
+
+# The shipped files
+
+
+def test_what_is_shipped() -> None:
+    assert {"answer.any", "answer.en", "answer.hi"} <= set(SHIPPED)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_prompt_fills_and_knows_the_refusal(name: str) -> None:
+    prompt = load(name)
+    messages = prompt.fill({"sentence": "S-e-n-t", "question": "Q-e-s-t", "language": "L-a-n-g"})
+    assert messages[0]["role"] == "system"
+    assert REFUSAL in messages[0]["content"]
+    last = messages[-1]["content"].splitlines()
+    assert [line for line in last if "S-e-n-t" in line]
+    assert "Q-e-s-t" in last[-1]
+    assert ("L-a-n-g" in messages[0]["content"]) == name.endswith(".any")
+    assert not any("$" in message["content"] for message in messages)
+    # The turns of a chat take turns.
+    assert [m["role"] for m in messages[1:]] == ["user", "assistant"] * (len(messages) // 2 - 1) + [
+        "user"
+    ]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_worked_examples_do_what_they_ask(name: str) -> None:
+    """Each example's answer is supported by its own sentence, or refuses."""
+    turns = load(name).turns[1:-1]
+    answers = []
+    for (_, shown), (_, said) in zip(turns[::2], turns[1::2], strict=True):
+        sentence, question = shown.splitlines()
+        assert not re.search(r"[\[\]<>]", sentence)
+        if name == "answer.hi":
+            assert language(question.partition(": ")[2]) == "hi"
+        answers.append(said)
+        if said == REFUSAL:
+            continue
+        assert claim_of(said) == said
+        assert supports(said, sentence)
+        if name == "answer.hi":
+            assert set(words(said)) <= set(words(sentence))
+    assert REFUSAL in answers
+    assert any(numbers(said) for said in answers)
