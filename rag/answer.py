@@ -16,7 +16,7 @@ module prints nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -129,7 +129,7 @@ class Answerer:
         question: str,
         on_text: Callable[[str], None] = lambda _: None,
         *,
-        within: frozenset[str] | None = None,
+        within: Collection[str] | None = None,
     ) -> Answer:
         """Answer a question; `within` names the only documents to look in.
 

@@ -12,12 +12,12 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "rag"
 LEVELS = (
-    ("errors", "datatypes", "settings"),
+    ("errors", "datatypes", "settings", "wording"),
     ("language", "reading", "chunking", "prompts", "citing", "calibration"),
     ("models", "embedding", "index", "generation"),
     ("ingest", "retrieve"),
-    ("answer",),
-    ("session", "wording", "evaluate", "display", "repl"),
+    ("answer", "session"),
+    ("evaluate", "display", "repl"),
     ("cli",),
 )
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}

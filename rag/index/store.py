@@ -164,6 +164,11 @@ def _pointer(store: Path) -> dict[str, Any]:
         value = json.loads((store / POINTER).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise StoreMissing(f"There is no index in {store}", "Run: rag index") from error
+    except PermissionError as error:
+        raise StoreError(
+            f"{store / POINTER} cannot be read: {error.strerror}",
+            "Run as its owner, or name another index with --store FOLDER.",
+        ) from error
     except (OSError, ValueError) as error:
         raise StoreCorrupt(f"{store / POINTER} cannot be read: {error}", REBUILD) from error
     known = isinstance(value, dict) and all(
