@@ -165,9 +165,7 @@ class Answerer:
     ) -> list[Reading]:
         asked = dominant_script(run.question)
         readings = []
-        # The likeliest comes last: it is probably the one to be written out, and llama.cpp
-        # then still holds its prompt.
-        for item in reversed(evidence):
+        for item in evidence:
             usage = Usage()
             messages = self._prompt(run, item)
             if generator.count(messages) + self._settings.max_tokens > generator.context:

@@ -330,10 +330,10 @@ def test_each_prompt_holds_one_sentence_and_the_question(make_answerer: Make) ->
     answer = make_answerer(generator).ask(f"  {TROOPS}\n")
     assert {messages[0]["role"] for messages in generator.prompts} == {"system"}
     asked = [messages[-1]["content"] for messages in generator.prompts]
-    # Read from the least to the most likely, then the best one is written out.
-    read = [f"Sentence: {e.quote.text}\nQuestion: {TROOPS}" for e in reversed(answer.evidence)]
+    # Every sentence is read, then the best one's answer is written out.
+    read = [f"Sentence: {e.quote.text}\nQuestion: {TROOPS}" for e in answer.evidence]
     assert asked[: len(read)] == read
-    assert asked[len(read)] == read[-1]
+    assert asked[len(read)] == read[0]
 
 
 @pytest.mark.parametrize(
