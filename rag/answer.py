@@ -32,7 +32,7 @@ from rag.retrieve import Found, checked, retrieve
 from rag.settings import Settings
 
 # A second answer is shown when its confidence is at least this share of the first's.
-RUNNER_UP = 0.85
+RUNNER_UP = 0.96
 # How many of the likeliest sentences may be written out before the program refuses.
 TRIES = 3
 # Spaces that group digits (8 500): no number ends at them.

@@ -27,11 +27,11 @@ class Repl:
     """
 
     def __init__(
-        self, session: Session, display: Display, read: Callable[[str], str] = input
+        self, session: Session, display: Display, read: Callable[[str], str] | None = None
     ) -> None:
         self._session = session
         self._display = display
-        self._read = read
+        self._read = read or input
 
     def run(self) -> int:
         """Loop until the user leaves; return the exit code 0."""

@@ -62,7 +62,8 @@ def test_what_is_shipped_can_be_used() -> None:
     assert set(shipped.weights) <= set(Signals(0.5, 0.5, crossing=False).features())
     assert shipped.weights["refusal_logit"] < 0
     sure = shipped.confidence(Signals(1e-4, 0.9, crossing=False))
-    unsure = shipped.confidence(Signals(0.999, 0.9, crossing=False))
+    assert shipped.confidence(Signals(0.999, 0.9, crossing=False)) < sure
+    unsure = shipped.confidence(Signals(0.999, 0.8, crossing=False))
     assert unsure < shipped.threshold < sure
 
 

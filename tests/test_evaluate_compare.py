@@ -1,3 +1,4 @@
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -185,13 +186,13 @@ def test_compare_and_report(command: Command, tmp_path: Path) -> None:
     assert command("report", tmp_path).exit_code == 1
 
 
-def test_flips_are_listed(command: Command, tmp_path: Path) -> None:
+def test_flips_are_listed() -> None:
     from rich.console import Console
 
     from rag.evaluate.terminal import show_comparison
 
-    console = Console(record=True, width=120, file=(tmp_path / "out").open("w"))
-    show_comparison(compare([result("q7", "")], [result("q7", "in \x1b[2JWonsan")]), console)
+    console = Console(record=True, width=120, file=io.StringIO())
+    show_comparison(compare([result("q7", "")], [result("q7", "in Wonsan \x1b[2J")]), console)
     text = console.export_text()
     assert "q7  false refusal → right: Which city?" in text
-    assert "(refused) → in \\x1b[2JWonsan" in text
+    assert "(refused) → in Wonsan \\x1b[2J" in text

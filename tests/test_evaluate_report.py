@@ -8,7 +8,7 @@ from rag.evaluate.catalogue import METRICS
 from rag.evaluate.entries import entry
 from rag.evaluate.figures import figures
 from rag.evaluate.formats import interval, markup, number, signed, with_unit
-from rag.evaluate.plots import Axes, Series, histogram, lines
+from rag.evaluate.plots import Axes, Series, histogram, lines, nice_ticks
 from rag.evaluate.questions import Question, Span
 from rag.evaluate.report import render
 from rag.evaluate.results import Passage, Reply, Result
@@ -56,14 +56,12 @@ def passage(text: str, **more: object) -> Passage:
 
 def result(key: str, said: str = "in Wonsan", **more: object) -> Result:
     cited = passage("He came to Wonsan by plane.")
+    other = passage("Nobody slept there that night.", number=2, holds=False, start=60)
     plain = Result(
         question=Question(key, "Which city?", "en", ("Wonsan",), "en", ("a.txt",)),
         document_language="en",
         ranking=("a.txt", "b.txt"),
-        evidence=(
-            cited,
-            passage("Nobody slept there that night.", number=2, holds=False, start=60),
-        ),
+        evidence=(cited, other),
         shown=6,
         evidence_known=True,
         search_seconds=0.02,
@@ -200,3 +198,13 @@ def test_numbers_as_readers_see_them() -> None:
 @pytest.mark.parametrize("kept", ["क\u200dष", "a\tb\nc", "مدرسة\u200f", "e\u0301"])
 def test_markup_keeps_what_scripts_need(kept: str) -> None:
     assert markup(kept) == kept
+
+
+@pytest.mark.parametrize(
+    ("top", "last", "most"), [(26.45, 30, 7), (1.0, 1, 7), (0.031, 0.04, 7), (7.2, 8, 7), (0, 1, 2)]
+)
+def test_ticks_are_round(top: float, last: float, most: int) -> None:
+    ticks = nice_ticks(top)
+    assert ticks[0] == 0
+    assert ticks[-1] == pytest.approx(last)
+    assert len(ticks) <= most

@@ -280,7 +280,7 @@ def test_a_source_that_is_no_document_is_told_before_the_generator(
     run: Evaluate, questions: Path
 ) -> None:
     questions.write_text(json.dumps({**QUESTIONS[0], "sources": ["other.txt"]}), encoding="utf-8")
-    with pytest.raises(EvaluationError, match="'dam' names the source 'other.txt'"):
+    with pytest.raises(EvaluationError, match=r"'dam' names the source 'other\.txt'"):
         run()
 
 

@@ -61,3 +61,4 @@ def test_permutation_by_hand() -> None:
     # Differences 1 and -1: every pattern is at least as far out as the mean 0.
     assert statistics.permutation([0, 1], [1, 0]) == 1
     assert statistics.permutation([0.5, 0.2], [0.5, 0.2]) == 1
+    assert statistics.permutation([0.5], [0.9]) == 1

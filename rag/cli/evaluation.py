@@ -177,8 +177,9 @@ def compare(
     display = Display(as_json=as_json)
     with common.reporting(display):
         from rag.evaluate.compare import compare as compared
+        from rag.evaluate.compare import comparison_object
         from rag.evaluate.runs import Run
-        from rag.evaluate.terminal import comparison_object, show_comparison
+        from rag.evaluate.terminal import show_comparison
         from rag.evaluate.thresholds import broken, limits, regressions
 
         least, most = limits(fail_under or []), limits(fail_over or [])

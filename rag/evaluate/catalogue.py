@@ -43,7 +43,7 @@ def _retrieval() -> list[Metric]:
 
 def _cost() -> list[Metric]:
     group = "cost"
-    times = {"first_seconds": "first token", "seconds": "whole", "search_seconds": "search"}
+    times = {"first_seconds": "first words", "seconds": "whole", "search_seconds": "search"}
     found = [
         Metric(f"{key}_{s}", group, f"{title}, {s}", key, s, higher=False, unit="s")
         for key, title in times.items()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -132,3 +133,39 @@ def _aurc(metric: Metric, pairs: Sequence[Pair]) -> Change | None:
     columns = list(zip(*rows, strict=True))
     before, after = aurc(columns[0], columns[1]), aurc(columns[2], columns[3])
     return Change(metric, before, after, statistics.paired(between, *columns), None, "")
+
+
+def comparison_object(comparison: Comparison) -> dict[str, Any]:
+    """Return a comparison as a plain object for JSON."""
+    return {
+        "paired": comparison.paired,
+        "only_before": comparison.only_before,
+        "only_after": comparison.only_after,
+        "changes": {c.metric.name: _change_object(c) for c in comparison.changes},
+        "better": [_flip_object(pair) for pair in comparison.better],
+        "worse": [_flip_object(pair) for pair in comparison.worse],
+    }
+
+
+def _change_object(change: Change) -> dict[str, Any]:
+    d = change.difference
+    return {
+        "before": change.before,
+        "after": change.after,
+        "difference": d.value,
+        "low": d.low,
+        "high": d.high,
+        "n": d.n,
+        "p": change.p,
+        "test": change.test,
+    }
+
+
+def _flip_object(pair: Pair) -> dict[str, Any]:
+    before, after = pair
+    return {
+        "id": before.question.id,
+        "question": before.question.text,
+        "before": {"outcome": before.outcome, "answer": before.reply and before.reply.text},
+        "after": {"outcome": after.outcome, "answer": after.reply and after.reply.text},
+    }

@@ -23,7 +23,7 @@ def entry(result: Result) -> str:
         f'<details data-outcome="{outcome.name}"><summary>'
         f'<span class="chip {outcome.verdict} {outcome.name}">{outcome.title}</span>'
         f'<span class="q" dir="auto">{markup(question.text)}</span>'
-        f'<span class="a" dir="auto">{markup(said)}</span>'
+        f'<span class="said" dir="auto">{markup(said)}</span>'
         f"</summary>{_facts(result)}{_files(result)}{_evidence(result)}</details>"
     )
 
@@ -58,7 +58,7 @@ def _numbers(result: Result, reply: Reply) -> list[tuple[str, str]]:
     if "f1" in result.scores:
         rows.append(("token F1", f"{result.scores['f1']:.2f}"))
     first = (
-        "" if reply.first_seconds is None else f", first token after {reply.first_seconds:.1f} s"
+        "" if reply.first_seconds is None else f", first words after {reply.first_seconds:.1f} s"
     )
     rows.append(("time", f"{reply.seconds:.1f} s{first}"))
     rows.append(("tokens", f"{reply.prompt_tokens} read, {reply.generated_tokens} written"))
@@ -105,7 +105,7 @@ def _passage(passage: Passage, question: Question, number: int | None) -> str:
     if not passage.exact:
         tags.append('<span class="tag inexact">not verbatim</span>')
     return (
-        f'<li value="{passage.number}">{"".join(tags)}<p dir="auto">'
+        f'<li value="{passage.number}">{" ".join(tags)}<p dir="auto">'
         f"{_cut(passage.before, start=True)}<mark>{_sentence(passage, question)}</mark>"
         f"{_cut(passage.after)}</p></li>"
     )

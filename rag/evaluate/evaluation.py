@@ -20,7 +20,7 @@ from rag.calibration import Calibration
 from rag.embedding import Embedder, SentenceTransformerEmbedder
 from rag.errors import UsageError
 from rag.evaluate import documents, sets
-from rag.evaluate.examine import Parts, RememberingEmbedder, TimedGenerator, examine
+from rag.evaluate.examine import Parts, RememberingEmbedder, examine
 from rag.evaluate.report import render
 from rag.evaluate.results import Result
 from rag.evaluate.runs import Run, file_digest, open_run
@@ -148,11 +148,11 @@ def _parts(
     """Put together what asking needs; the generator is loaded here, before the first time."""
     languages, most = documents.languages(index)
     remembering = RememberingEmbedder(embedder)
-    if load is None:
-        return Parts(index, remembering, settings, level, None, None, languages, most)
-    timed = TimedGenerator(load())
-    answerer = Answerer(index, remembering, lambda: timed, settings, calibration)
-    return Parts(index, remembering, settings, level, answerer, timed, languages, most)
+    answerer = None
+    if load is not None:
+        generator = load()
+        answerer = Answerer(index, remembering, lambda: generator, settings, calibration)
+    return Parts(index, remembering, settings, level, answerer, languages, most)
 
 
 def _ask_all(given: QuestionSet, parts: Parts, run: Run, watcher: Watcher) -> None:

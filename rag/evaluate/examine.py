@@ -10,7 +10,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from rag.answer import Answerer
@@ -20,9 +20,7 @@ from rag.evaluate.metrics import CUTS, contains_gold
 from rag.evaluate.questions import Question
 from rag.evaluate.results import Passage, Reply, Result
 from rag.evaluate.scoring import Level
-from rag.generation import Generator, Usage
 from rag.index import Index
-from rag.prompts import Message
 from rag.retrieve import Found, retrieve
 from rag.settings import Settings
 
@@ -30,29 +28,6 @@ from rag.settings import Settings
 DEEP = 20
 RANKED = max(CUTS)
 AROUND = 160  # characters kept on both sides of a sentence
-
-
-class TimedGenerator:
-    """A `Generator` that notes when the first piece of each answer came."""
-
-    def __init__(self, inner: Generator) -> None:
-        self._inner = inner
-        self.identity = inner.identity
-        self.context = inner.context
-        self.first: float | None = None
-
-    def count(self, messages: Sequence[Message]) -> int:
-        """Count the tokens that the messages take as a prompt."""
-        return self._inner.count(messages)
-
-    def stream(
-        self, messages: Sequence[Message], usage: Usage, *, max_tokens: int, refusal: str
-    ) -> Iterator[str]:
-        """Yield what the inner generator yields; see `Generator`."""
-        for piece in self._inner.stream(messages, usage, max_tokens=max_tokens, refusal=refusal):
-            if self.first is None:
-                self.first = time.perf_counter()
-            yield piece
 
 
 class RememberingEmbedder:
@@ -84,7 +59,7 @@ class RememberingEmbedder:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What is needed to ask. `answerer` and `timed` are `None` at the level `retrieval`.
+    """What is needed to ask. `answerer` is `None` at the level `retrieval`.
 
     `languages` maps each document to its language and `language` is that of most of them.
     """
@@ -94,7 +69,6 @@ class Parts:
     settings: Settings
     level: Level
     answerer: Answerer | None
-    timed: TimedGenerator | None
     languages: Mapping[str, str]
     language: str
 
@@ -154,13 +128,13 @@ def _ranking(question: Question, parts: Parts, found: Found) -> tuple[str, ...]:
 def _ask(
     question: Question, parts: Parts, answerer: Answerer, within: Collection[str] | None
 ) -> Reply:
-    timed = parts.timed
-    if timed is not None:
-        timed.first = None
+    shown: list[float] = []
     start = time.perf_counter()
-    answer = answerer.ask(question.text, within=within)
+    answer = answerer.ask(
+        question.text, lambda _: shown.append(time.perf_counter() - start), within=within
+    )
     seconds = time.perf_counter() - start
-    first = None if timed is None or timed.first is None else timed.first - start
+    first = None if answer.refused else min([*shown, seconds])
     return Reply(
         text=plain(answer),
         language=answer.language,

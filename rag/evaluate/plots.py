@@ -7,6 +7,7 @@ is drawn. Knows no result.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -63,12 +64,13 @@ def histogram(
     values: Sequence[float], axes_x: str, marks: Iterable[tuple[str, float]], bins: int = 14
 ) -> str:
     """Draw how often values fall where, from 0, with named vertical marks."""
-    top = max([*values, 1e-9])
+    ticks = nice_ticks(max(values, default=0.0))
+    top = ticks[-1]
     counts = [0] * bins
     for value in values:
         counts[min(bins - 1, int(value / top * bins))] += 1
-    ticks = [top * i / TICKS for i in range(TICKS + 1)]
-    axes = Axes(axes_x, "questions", (0, top), (0, float(max(counts))), ticks)
+    high = -(-max(counts) // TICKS) * TICKS  # so that every line of the grid is a whole number
+    axes = Axes(axes_x, "questions", (0, top), (0, float(high)), ticks)
     parts = [_frame(axes)]
     for place, count in enumerate(counts):
         x, width = axes.px(top * place / bins), (RIGHT - LEFT) / bins - 1.5
@@ -83,6 +85,15 @@ def histogram(
     for place, (name, value) in enumerate(marks):
         parts.append(_mark(axes, value, f"{name} {_short(value)}", TOP + 12 + 14 * place))
     return _svg(axes, parts)
+
+
+def nice_ticks(top: float) -> list[float]:
+    """Return round numbers from 0 to the first that is not below `top`, at most seven."""
+    if top <= 0:
+        return [0.0, 1.0]
+    size = 10.0 ** math.floor(math.log10(top))
+    step = next(s * size for s in (0.2, 0.25, 0.5, 1, 2) if top / (s * size) <= TICKS + 2)
+    return [round(step * i, 10) for i in range(math.ceil(top / step - 1e-9) + 1)]
 
 
 def vertical(axes: Axes, value: float, name: str) -> str:

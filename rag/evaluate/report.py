@@ -21,7 +21,7 @@ from rag.evaluate.results import Result
 from rag.evaluate.scoring import OUTCOMES
 
 HEADLINES = {
-    "retrieval": ("recall@1", "recall@5", "ndcg@10", "evidence_shown", "search_seconds_p50"),
+    "retrieval": ("recall@1", "ndcg@10", "evidence_shown", "search_seconds_p50"),
     "reading": (
         "right", "f1", "evidence_shown", "citation_recall", "false_refusals", "seconds_p50",
     ),
@@ -32,7 +32,6 @@ HEADLINES = {
 }  # fmt: skip
 TITLES = {
     "recall@1": "right file first",
-    "recall@5": "right file in five",
     "ndcg@10": "nDCG@10 by file",
     "evidence_shown": "answer is shown",
     "citation_recall": "right file cited",
@@ -48,6 +47,7 @@ def render(
     results: Sequence[Result], summary: Mapping[str, Any], config: Mapping[str, Any], name: str
 ) -> str:
     """Return the page of judged results and their summary."""
+    columns = _columns(summary)
     template = resources.files("rag.evaluate").joinpath("report.html").read_text(encoding="utf-8")
     return Template(template).substitute(
         title=markup(name),
@@ -58,7 +58,8 @@ def render(
             f"<figure><figcaption>{f.title}</figcaption>{f.svg}<p>{f.reading}</p></figure>"
             for f in figures(results)
         ),
-        table=_table(summary),
+        tables=_tables(columns),
+        width="wide" if len(columns) > 1 else "",
         filters=_filters(summary),
         entries="".join(entry(result) for result in results),
         config=markup(json.dumps(config, ensure_ascii=False, indent=1)),
@@ -115,24 +116,29 @@ def _strip(summary: Mapping[str, Any]) -> str:
     return "".join(parts)
 
 
-def _table(summary: Mapping[str, Any]) -> str:
-    """Write every metric, overall and by language pair; one pair alone is the whole."""
-    columns = {"overall": summary["overall"]}
-    if len(summary["pairs"]) > 1:
-        columns |= summary["pairs"]
+def _columns(summary: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the columns of the tables; one pair alone is the whole."""
+    pairs = summary["pairs"] if len(summary["pairs"]) > 1 else {}
+    return {"overall": summary["overall"], **pairs}
+
+
+def _tables(columns: Mapping[str, Mapping[str, Any]]) -> str:
+    """Write a table for each group of metrics, overall and by language pair."""
+    rows: dict[str, list[str]] = {}
+    for name, metric in METRICS.items():
+        if any(name in column for column in columns.values()):
+            cells = "".join(_cell(column.get(name), metric.unit) for column in columns.values())
+            note = metric.unit or ("" if metric.higher else "lower is better")
+            title = f"{metric.title} <small>({note})</small>" if note else metric.title
+            row = f'<tr title="{name}"><th scope="row">{title}</th>{cells}</tr>'
+            rows.setdefault(metric.group, []).append(row)
     head = "".join(f'<th scope="col">{markup(name)}</th>' for name in columns)
-    rows, group = [], ""
-    for name in summary["overall"]:
-        metric = METRICS[name]
-        if metric.group != group:
-            group = metric.group
-            rows.append(f'<tr class="group"><th colspan="{len(columns) + 1}">{group}</th></tr>')
-        cells = "".join(_cell(table.get(name), metric.unit) for table in columns.values())
-        better = "" if metric.higher or metric.unit else " <small>(lower is better)</small>"
-        rows.append(
-            f'<tr><th scope="row">{metric.title}{better}<code>{name}</code></th>{cells}</tr>'
-        )
-    return f"<thead><tr><th></th>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
+    head = f"<thead><tr><td></td>{head}</tr></thead>" if len(columns) > 1 else ""
+    return "".join(
+        f'<div class="table" tabindex="0"><h3>{group}</h3>'
+        f"<table>{head}<tbody>{''.join(lines)}</tbody></table></div>"
+        for group, lines in rows.items()
+    )
 
 
 def _cell(row: Mapping[str, Any] | None, unit: str) -> str:

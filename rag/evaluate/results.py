@@ -38,8 +38,8 @@ class Passage:
 class Reply:
     """What the program answered; `text` carries no citation numbers, '' is a refusal.
 
-    `seconds` is the whole time, `first_seconds` that to the generator's first token
-    (`None` where it was not asked).
+    `seconds` is the whole time, `first_seconds` that until the first words could be shown
+    (`None` for a refusal).
     """
 
     text: str

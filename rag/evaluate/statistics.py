@@ -113,10 +113,10 @@ def permutation(before: Sequence[float], after: Sequence[float]) -> float:
 
     Signs of the differences are exchanged (Fisher 1935; Smucker et al. 2007 compare the
     test for information retrieval): all exchanges where there are few, else 9,999 drawn.
-    1 where nothing differs.
+    1 where nothing differs, or where there is one question only.
     """
     differences = [a - b for b, a in zip(before, after, strict=True)]
-    if not any(differences):
+    if len(differences) < 2 or not any(differences):
         return 1.0
     from scipy.stats import permutation_test
 

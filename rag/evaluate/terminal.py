@@ -26,25 +26,36 @@ from rag.reading import printable
 
 CLEAR = 0.05
 MOST_FLIPS = 20
+# Of the tables, in characters.
+FIRST_WIDTH, COLUMN_WIDTH = 32, 38
+COMPARISON_WIDTH = 90
 _COLOURS = {"good": "green", "fair": "yellow", "bad": "red", "none": ""}
 
 
 class BarWatcher:
-    """Shows how many questions are done and how they came out; see `Watcher`."""
+    """Shows how many questions are done and how they came out; see `Watcher`.
+
+    Where standard error is no terminal, a line at each tenth.
+    """
 
     def __init__(self, console: Console, quiet: bool = False) -> None:
         self._console = console
         self._quiet = quiet
         self._counts: Counter[str] = Counter()
+        self._done = self._total = 0
         self._bar: Progress | None = None
 
     def begin(self, run: Run, total: int) -> None:
         """Say where the run lies and open the bar."""
+        self._done, self._total = len(run.results), total
         if self._quiet:
             return
-        done = len(run.results)
-        word = f"Going on with {run.folder}: {done} of {total} done" if done else str(run.folder)
-        self._console.print(Text(printable(word)), soft_wrap=True)
+        folder = printable(str(run.folder))
+        self._line(
+            f"Going on with {folder}: {self._done} of {total} done" if self._done else folder
+        )
+        if not self._console.is_terminal:
+            return
         self._bar = Progress(
             TextColumn("Asking"),
             BarColumn(),
@@ -54,16 +65,21 @@ class BarWatcher:
             console=self._console,
             transient=True,
         )
-        self._bar.add_task("", total=total, completed=done)
+        self._bar.add_task("", total=total, completed=self._done)
         self._bar.start()
 
     def asked(self, result: Result) -> None:
         """Count one more."""
-        if self._bar is None:
-            return
+        self._done += 1
         self._counts[result.outcome] += 1
         words = ", ".join(f"{n} {OUTCOMES[name].title}" for name, n in self._counts.most_common(3))
-        self._bar.update(self._bar.task_ids[0], advance=1, description=words)
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=self._done, description=words)
+        elif (
+            not self._quiet
+            and 10 * self._done // self._total > 10 * (self._done - 1) // self._total
+        ):
+            self._line(f"{self._done} of {self._total}: {words}")
 
     def end(self) -> None:
         """Take the bar away."""
@@ -71,29 +87,56 @@ class BarWatcher:
             self._bar.stop()
             self._bar = None
 
+    def _line(self, text: str) -> None:
+        self._console.print(Text(text), soft_wrap=True)
+
 
 def show_summary(summary: Mapping[str, Any], folder: Path, report: str, console: Console) -> None:
-    """Print every metric with its interval, overall and by language pair."""
-    columns = {"all": summary["overall"]}
+    """Print every metric with its interval, overall and by language pair.
+
+    Side by side where that fits or goes into a pipe, else one below the other.
+    """
+    columns = {f"all {summary['questions']} questions": summary["overall"]}
     if len(summary["pairs"]) > 1:
         columns |= summary["pairs"]
+    width = FIRST_WIDTH + COLUMN_WIDTH * len(columns)
+    if width <= console.width or not console.is_terminal:
+        _print_wide(_table(columns), width, console)
+    else:
+        for name, rows in columns.items():
+            console.print(_table({name: rows}))
+    console.print(_outcomes(summary["outcomes"]), soft_wrap=True)
+    console.print(Text(f"Report: {printable(str(folder / report))}"), soft_wrap=True)
+
+
+def _print_wide(table: Table, width: int, console: Console) -> None:
+    """Print a table whole, even beyond the edge: a cut number is worse than a wrapped line."""
+    wide = Console(
+        file=console.file,
+        width=max(width, console.width),
+        force_terminal=console.is_terminal,
+        highlight=False,
+    )
+    wide.print(table)
+
+
+def _table(columns: Mapping[str, Mapping[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(f"{summary['questions']} questions", no_wrap=True)
+    table.add_column("", no_wrap=True)
     for name in columns:
         for title in (name, "95%", "n"):
             table.add_column(title, justify="right", no_wrap=True)
     group = ""
-    for name in summary["overall"]:
-        metric = METRICS[name]
+    for name, metric in METRICS.items():
+        if not any(name in rows for rows in columns.values()):
+            continue
         if metric.group != group:
             group = metric.group
             table.add_row(Text(group, style="dim"))
         cells = [c for rows in columns.values() for c in _cells(rows.get(name), metric.unit)]
         unit = f" ({metric.unit})" if metric.unit else ""
         table.add_row(f"  {metric.title}{unit}", *cells)
-    console.print(table)
-    console.print(_outcomes(summary["outcomes"]), soft_wrap=True)
-    console.print(Text(f"Report: {printable(str(folder / report))}"), soft_wrap=True)
+    return table
 
 
 def _cells(row: Mapping[str, Any] | None, unit: str) -> list[str]:
@@ -123,7 +166,7 @@ def show_comparison(comparison: Comparison, console: Console) -> None:
             group = change.metric.group
             table.add_row(Text(group, style="dim"))
         table.add_row(*_change_row(change))
-    console.print(table)
+    _print_wide(table, COMPARISON_WIDTH, console)
     if comparison.only_before or comparison.only_after:
         console.print(
             f"Left out: {comparison.only_before} only before, {comparison.only_after} only after.",
@@ -171,39 +214,3 @@ def _flips(title: str, pairs: Sequence[Pair], style: str, console: Console) -> N
 
 def _line(text: str) -> str:
     return printable(" ".join(text.split()))
-
-
-def comparison_object(comparison: Comparison) -> dict[str, Any]:
-    """Return a comparison as a plain object for JSON."""
-    return {
-        "paired": comparison.paired,
-        "only_before": comparison.only_before,
-        "only_after": comparison.only_after,
-        "changes": {c.metric.name: _change_object(c) for c in comparison.changes},
-        "better": [_flip_object(pair) for pair in comparison.better],
-        "worse": [_flip_object(pair) for pair in comparison.worse],
-    }
-
-
-def _change_object(change: Change) -> dict[str, Any]:
-    d = change.difference
-    return {
-        "before": change.before,
-        "after": change.after,
-        "difference": d.value,
-        "low": d.low,
-        "high": d.high,
-        "n": d.n,
-        "p": change.p,
-        "test": change.test,
-    }
-
-
-def _flip_object(pair: Pair) -> dict[str, Any]:
-    before, after = pair
-    return {
-        "id": before.question.id,
-        "question": before.question.text,
-        "before": {"outcome": before.outcome, "answer": before.reply and before.reply.text},
-        "after": {"outcome": after.outcome, "answer": after.reply and after.reply.text},
-    }
