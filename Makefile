@@ -27,7 +27,7 @@ $(VENV)/.dev: $(VENV)/.run pyproject.toml constraints.txt
 	@touch $@
 
 models: $(VENV)/.run
-	@$(BIN)/rag models pull --quiet
+	@$(BIN)/rag models pull
 
 # Indexing looks at the files again only when one is newer than the index.
 $(STORE)/CURRENT: $(VENV)/.run $(wildcard seeds/*)
@@ -38,7 +38,7 @@ index: $(STORE)/CURRENT
 
 ask: $(VENV)/.run
 	@test -n "$$Q" || { echo 'Error: no question. Run: make ask Q="how many troops were sent?"' >&2; exit 2; }
-	@$(BIN)/rag models pull --quiet
+	@$(BIN)/rag models pull
 	@$(MAKE) --no-print-directory $(STORE)/CURRENT
 	@# Exit code 3 is a refusal: an answer, and no failure of make's.
 	@$(BIN)/ask --store $(STORE) -- "$$Q" || test $$? -eq 3

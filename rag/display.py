@@ -67,7 +67,7 @@ class BarProgress:
         """Show a bar for `total` bytes."""
         self.finish()
         if not self._console.is_terminal:
-            size = f" ({total / 1e6:,.1f} MB)" if total else ""
+            size = f" ({total / 1e6:,.1f} MB)" if total and total >= 100_000 else ""
             self._console.print(f"{printable(name)}{size} …", highlight=False, markup=False)
             return
         self._bar = Progress(
