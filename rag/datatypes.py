@@ -66,9 +66,9 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A sentence that is shown to the generator under a number.
+    """A sentence that is shown to the generator.
 
-    `number` is its 1-based label in the prompt; `score` is the cosine of its embedding
+    `number` is its 1-based rank; `score` is the cosine of its embedding
     with the question's, in [-1, 1].
     """
 
