@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -21,28 +20,13 @@ from rag.embedding import Embedder, Vectors
 from rag.errors import NoDocumentsError, ReadingError, StoreMissing
 from rag.index import Entry, Index, writing
 from rag.language import words
+from rag.models import Progress
 from rag.reading import SUFFIXES, file_id, printable, read_document
 from rag.settings import Settings
 
 BATCH = 64
 
 Spans = tuple[tuple[int, int], ...]
-
-
-class Progress(Protocol):
-    """Somebody who is told how the indexing goes on."""
-
-    def start(self, name: str, total: int | None) -> None:
-        """Hear that files of `total` bytes are going to be read."""
-
-    def advance(self, count: int) -> None:
-        """Hear that so many more are done."""
-
-    def note(self, text: str) -> None:
-        """Hear of something worth a line."""
-
-    def finish(self) -> None:
-        """Hear that it is over."""
 
 
 @dataclass(frozen=True, slots=True)

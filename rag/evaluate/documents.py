@@ -24,8 +24,9 @@ from rag.errors import EvaluationError, NoDocumentsError, StoreMissing
 from rag.evaluate.sets import QuestionSet
 from rag.evaluate.squad import Paragraph
 from rag.index import Index
-from rag.ingest import Progress, index_documents
+from rag.ingest import index_documents
 from rag.language import language
+from rag.models import Progress
 from rag.settings import APP, Settings
 
 # So many characters tell a document's language.

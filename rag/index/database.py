@@ -18,14 +18,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rag.datatypes import Chunk, Document
 from rag.errors import StoreCorrupt
+from rag.index.vectors import Vectors
 from rag.language import words
-
-Vectors = NDArray[np.float32]
 
 MOST_ROWS = 1 << 31  # SQLite takes no integer beyond 64 bits
 _SCHEMA = """
