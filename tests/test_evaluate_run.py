@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 from conftest import PLAIN_CALIBRATION, FakeEmbedder, RecordingProgress, ScriptedGenerator
 
+from rag.datatypes import Answer, Chunk, Citation, Quote
 from rag.errors import EvaluationError, GenerationError, NoDocumentsError, UsageError
 from rag.evaluate.evaluation import Outline, Plan, Tools, evaluate, render_again
-from rag.evaluate.results import Result, from_object, to_object
+from rag.evaluate.examine import claims
+from rag.evaluate.questions import Question
+from rag.evaluate.results import Reply, Result, from_object, to_object
 from rag.evaluate.runs import CONFIG, REPORT, RESULTS, SUMMARY, Run, open_run
-from rag.evaluate.scoring import Level
+from rag.evaluate.scoring import Level, judged
 from rag.evaluate.sets import Files
 from rag.index import Index
 from rag.settings import Settings
@@ -365,3 +368,36 @@ def test_a_finished_run_can_be_judged_again(run: Evaluate) -> None:
     again = render_again(done.folder)
     assert again.summary == json.loads((done.folder / SUMMARY).read_text(encoding="utf-8"))
     assert (done.folder / REPORT).is_file()
+
+
+def said(text: str, numbers: tuple[int, ...]) -> Answer:
+    chunk = Chunk("c", "d", "a.txt", 0, 3, None, "abc")
+    quote = Quote(chunk, 0, 3, "abc")
+    cited = tuple(Citation(number, "a.txt", None, quote) for number in numbers)
+    return Answer("q?", "en", text, cited, (), (), 0.5)
+
+
+def test_an_answer_is_taken_apart_at_its_citations() -> None:
+    assert claims(said("5,000 [1]; 15,000 [2]", (1, 2))) == ("5,000", "15,000")
+    assert claims(said("one; or two [1]", (1,))) == ("one; or two",)
+    assert claims(said("about [1] and so", (1,))) == ("about", "and so")
+    assert claims(said("no label", ())) == ("no label",)
+    assert claims(said("", ())) == ()
+
+
+def test_a_wrong_claim_beside_a_right_one_counts() -> None:
+    def scores(text: str, parts: tuple[str, ...], gold: str = "15,000") -> dict[str, float]:
+        reply = Reply(text, "en", 0.9, (), 1.0, 0.5, 300, 5, parts)
+        question = Question("q", "How many?", "en", (gold,) if gold else (), "en")
+        result = Result(question, "en", (), (), 4, False, 0.1, 900.0, reply)
+        return dict(judged(result).scores)
+
+    both = scores("5,000; 15,000", ("5,000", "15,000"))
+    assert both["claim_precision"] == 0.5
+    assert both["right"] == 1
+    assert both["exact"] == 0
+    # One token of two is right: precision 1/2, recall 1, F1 2/3.
+    assert both["f1"] == pytest.approx(2 / 3)
+    assert scores("15,000", ())["claim_precision"] == 1  # a run of before claims were kept
+    assert "claim_precision" not in scores("", ())
+    assert "claim_precision" not in scores("5,000", ("5,000",), gold="")

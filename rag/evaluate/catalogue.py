@@ -61,6 +61,7 @@ METRICS = {
     for m in (
         *_retrieval(),
         Metric("right", "answers", "right", "right"),
+        Metric("claim_precision", "answers", "claims right", "claim_precision"),
         Metric("f1", "answers", "token F1", "f1"),
         Metric("exact", "answers", "exact match", "exact"),
         Metric("contains", "answers", "contains gold", "contains"),

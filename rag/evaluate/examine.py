@@ -136,7 +136,7 @@ def _ask(
     seconds = time.perf_counter() - start
     first = None if answer.refused else min([*shown, seconds])
     return Reply(
-        text=plain(answer),
+        text="; ".join(said := claims(answer)),
         language=answer.language,
         confidence=answer.confidence,
         citations=tuple(
@@ -146,15 +146,22 @@ def _ask(
         first_seconds=first,
         prompt_tokens=answer.tokens.get("prompt", 0),
         generated_tokens=answer.tokens.get("generated", 0),
+        claims=said,
     )
 
 
-def plain(answer: Answer) -> str:
-    """Return the answer without the numbers of its citations."""
-    text = answer.text
+def claims(answer: Answer) -> tuple[str, ...]:
+    """Return the claims of an answer, without the numbers of their citations.
+
+    Each ends at its number: `5,000 [1]; 15,000 [2]` makes two.
+    """
+    parts, rest = [], answer.text
     for citation in answer.citations:
-        text = text.replace(f" [{citation.number}]", "")
-    return text.strip()
+        part, label, after = rest.partition(f" [{citation.number}]")
+        if label:
+            parts.append(part)
+            rest = after.removeprefix(";")
+    return tuple(said for part in (*parts, rest) if (said := part.strip()))
 
 
 def _passage(number: int, quote: Quote, question: Question, index: Index) -> Passage:

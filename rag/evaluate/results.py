@@ -38,8 +38,9 @@ class Passage:
 class Reply:
     """What the program answered; `text` carries no citation numbers, '' is a refusal.
 
-    `seconds` is the whole time, `first_seconds` that until the first words could be shown
-    (`None` for a refusal).
+    `claims` are the parts of the text that have a citation of their own; a text without
+    any is one claim. `seconds` is the whole time, `first_seconds` that until the first
+    words could be shown (`None` for a refusal).
     """
 
     text: str
@@ -50,6 +51,7 @@ class Reply:
     first_seconds: float | None
     prompt_tokens: int
     generated_tokens: int
+    claims: tuple[str, ...] = ()
 
     @property
     def refused(self) -> bool:
@@ -102,7 +104,8 @@ def from_object(value: Mapping[str, Any]) -> Result:
     reply = value["reply"]
     if reply is not None:
         citations = tuple(Passage(**c) for c in reply["citations"])
-        reply = Reply(**{**reply, "citations": citations})
+        claims = tuple(reply.get("claims", ()))
+        reply = Reply(**{**reply, "citations": citations, "claims": claims})
     return Result(
         **{
             **value,

@@ -98,8 +98,16 @@ def _answer(question: Question, reply: Reply) -> dict[str, float]:
         "f1": f1,
         "contains": metrics.contains_gold(*args),
         "right": metrics.is_right(*args),
+        **_claims(reply, question),
         "squad2_f1": f1,
     }
+
+
+def _claims(reply: Reply, question: Question) -> dict[str, float]:
+    """Score each claim by itself, so that a wrong one beside a right one is seen."""
+    said = reply.claims or ((reply.text,) if reply.text else ())
+    right = [metrics.is_right(c, question.answers, question.answer_language) for c in said]
+    return {"claim_precision": sum(right) / len(right)} if right else {}
 
 
 def _cited(question: Question, reply: Reply) -> dict[str, float]:
