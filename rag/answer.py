@@ -28,6 +28,7 @@ from rag.generation import Generator, Usage
 from rag.index import Index
 from rag.language import dominant_script, language, numbers, words
 from rag.prompts import REFUSAL, Message, as_data, load_for
+from rag.reranking import Reranker
 from rag.retrieve import Found, checked, retrieve
 from rag.settings import Settings
 
@@ -109,6 +110,8 @@ class Answerer:
         generator: Callable[[], Generator],
         settings: Settings,
         calibration: Calibration | None = None,
+        *,
+        reranker: Reranker | None = None,
     ) -> None:
         self.index = index
         self.embedder = embedder
@@ -116,6 +119,7 @@ class Answerer:
         self._generator: Generator | None = None
         self._settings = settings
         self._calibration = calibration or Calibration.shipped()
+        self._reranker = reranker
 
     @property
     def generator(self) -> Generator:
@@ -141,7 +145,13 @@ class Answerer:
         s = self._settings
         with run.timed("search"):
             found = retrieve(
-                question, self.index, self.embedder, k=s.k, evidence=s.evidence, within=within
+                question,
+                self.index,
+                self.embedder,
+                k=s.k,
+                evidence=s.evidence,
+                within=within,
+                reranker=self._reranker,
             )
         if not found.evidence or found.best_cosine < self._calibration.cosine_floor:
             return run.answer(found)

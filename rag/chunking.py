@@ -1,31 +1,35 @@
 """A document cut into chunks on sentence borders.
 
 A chunk is a slice of the document's text, never a rewrite. Every sentence lies in exactly
-one chunk; there is no overlap, because sentences are searched one by one as well. This
-module knows neither vectors nor the index.
+one chunk; there is no overlap, because sentences are searched one by one as well. Sizes
+are counted in the embedder's own tokens, which are handed in as a function. This module
+knows neither vectors nor the index.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from rag.datatypes import Chunk, Document
 from rag.language import sentences
-from rag.language.splitting import LIMIT
+from rag.language.shortening import at_limit
 
-CHUNKING_VERSION = "sentences-1"
-"""Changed whenever the same document would give other chunks or sentences."""
+CHUNKING_VERSION = "sentences-2"
+"""Changed whenever the same document would give other chunks, sentences or contexts."""
 
 _LONGEST_HEADING = 120
 _MOST_HEADINGS = 4  # more short lines in a row are a list, not headings
 _STOPPED = re.compile("[.!?।॥؟۔。！？…,;][\"'”’»)\\]}」』）】]*\\Z")
 _LINE_BREAK = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+_MARKUP = re.compile(r"^[#\s*=_-]+|[#\s*=_-]+$")
 
 Span = tuple[int, int]
+Measure = Callable[[Sequence[str]], list[int]]
+"""Returns the number of tokens of each text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,33 +40,26 @@ class Chunked:
     sentences: tuple[Span, ...]
 
 
-def chunking_identity(max_chars: int) -> str:
-    """Name what the chunks depend on beside the document, such as `sentences-1/900`."""
-    return f"{CHUNKING_VERSION}/{max_chars}"
+def chunking_identity(max_tokens: int) -> str:
+    """Name what the chunks depend on beside the document, such as `sentences-2/200`."""
+    return f"{CHUNKING_VERSION}/{max_tokens}"
 
 
-def chunk_document(document: Document, *, max_chars: int) -> list[Chunked]:
-    """Cut a document into chunks of at most `max_chars` characters, in order.
+def chunk_document(document: Document, *, max_tokens: int, measure: Measure) -> list[Chunked]:
+    """Cut a document into chunks of at most `max_tokens` tokens, in order.
 
     A chunk never crosses the start of a page, ends at the end of a paragraph where that
-    leaves it more than half full, and does not end in a heading.
+    leaves it more than half full, and does not end in a heading. The white space between
+    sentences counts for nothing.
     """
-    return [
-        _chunked(document, group, page)
-        for page, start, end in _pages(document)
-        for group in _packed(
-            document.text, _page_sentences(document, start, end, max_chars), max_chars
-        )
-    ]
-
-
-def sentence_spans_of(document: Document, *, max_chars: int) -> list[Span]:
-    """Return the spans of all sentences, in order: those of `chunk_document`, chained."""
-    return [
-        span
-        for _, start, end in _pages(document)
-        for span in _page_sentences(document, start, end, max_chars)
-    ]
+    parts: list[Chunked] = []
+    heading = ""
+    for page, start, end in _pages(document):
+        spans, sizes = _sized(document.text, start, end, max_tokens, measure)
+        for group in _packed(document.text, spans, sizes, max_tokens):
+            parts.append(_chunked(document, group, page, heading))
+            heading = _last_heading(document.text, group) or heading
+    return parts
 
 
 def _pages(document: Document) -> Iterator[tuple[int | None, int, int]]:
@@ -78,64 +75,113 @@ def _pages(document: Document) -> Iterator[tuple[int | None, int, int]]:
         yield number, start, end
 
 
-def _page_sentences(document: Document, start: int, end: int, max_chars: int) -> list[Span]:
-    limit = min(LIMIT, max_chars)
-    found = sentences(document.text[start:end], limit=limit)
-    return [(start + first, start + last) for first, last in found]
+def _sized(
+    text: str, start: int, end: int, max_tokens: int, measure: Measure
+) -> tuple[list[Span], list[int]]:
+    """Return the sentences of a page and their sizes; none is larger than a chunk."""
+    found = [(start + first, start + last) for first, last in sentences(text[start:end])]
+    counts = measure([text[first:last] for first, last in found])
+    spans: list[Span] = []
+    sizes: list[int] = []
+    for span, count in zip(found, counts, strict=True):
+        if count > max_tokens:
+            parts = _fitting(text, span, count, max_tokens, measure)
+        else:
+            parts = [(span, count)]
+        spans += [part for part, _ in parts]
+        sizes += [size for _, size in parts]
+    return spans, sizes
 
 
-def _packed(text: str, spans: list[Span], max_chars: int) -> Iterator[list[Span]]:
+def _fitting(
+    text: str, span: Span, count: int, max_tokens: int, measure: Measure
+) -> list[tuple[Span, int]]:
+    """Cut a sentence until each part has at most `max_tokens` tokens, or one character."""
+    limit = span[1] - span[0]
+    while limit > 1:
+        limit = max(1, min(limit - 1, limit * max_tokens // count))
+        parts = list(at_limit(text, *span, limit))
+        counts = measure([text[start:end] for start, end in parts])
+        count = max(counts)
+        if count <= max_tokens or limit == 1:
+            return list(zip(parts, counts, strict=True))
+    return [(span, count)]
+
+
+def _packed(
+    text: str, spans: Sequence[Span], sizes: Sequence[int], max_tokens: int
+) -> Iterator[list[Span]]:
     """Pack consecutive sentences, as many as fit."""
-    group: list[Span] = []
-    for span in spans:
-        while group and span[1] - group[0][0] > max_chars:
-            size = _cut(text, [*group, span], max_chars)
-            yield group[:size]
-            group = group[size:]
-        group.append(span)
-    if group:
-        yield group
+    first, total = 0, 0
+    for place, size in enumerate(sizes):
+        while place > first and total + size > max_tokens:
+            cut = _cut(text, spans, sizes, first, place, max_tokens)
+            yield list(spans[first:cut])
+            total -= sum(sizes[first:cut])
+            first = cut
+        total += size
+    if first < len(spans):
+        yield list(spans[first:])
 
 
-def _cut(text: str, group: list[Span], max_chars: int) -> int:
-    """Return how many sentences of a group go into its first chunk; never the last one."""
-    size = len(group) - 1
-    half = group[0][0] + max_chars // 2
-    for place in range(size, 0, -1):
-        if group[place - 1][1] < half:
+def _cut(
+    text: str,
+    spans: Sequence[Span],
+    sizes: Sequence[int],
+    first: int,
+    end: int,
+    max_tokens: int,
+) -> int:
+    """Return where the chunk that begins with `first` ends: at `end` or before it."""
+    cut, kept = end, sum(sizes[first:end])
+    for place in range(end, first, -1):
+        if kept < max_tokens // 2:
             break
-        if _breaks_between(text, group[place - 1], group[place]):
-            size = place
+        if _breaks_between(text, spans[place - 1], spans[place]):
+            cut = place
             break
-    return _without_headings(text, group, size)
+        kept -= sizes[place - 1]
+    return _without_headings(text, spans, first, cut)
 
 
-def _without_headings(text: str, group: list[Span], size: int) -> int:
+def _without_headings(text: str, spans: Sequence[Span], first: int, cut: int) -> int:
     """Leave headings at the end of the chunk to the next, with what they head."""
-    kept = size
-    while kept and size - kept < _MOST_HEADINGS and _is_heading(text, group, kept - 1):
+    kept = cut
+    while kept > first and cut - kept < _MOST_HEADINGS and is_heading(text, spans, kept - 1):
         kept -= 1
-    return kept if kept and size - kept < _MOST_HEADINGS else size
+    return kept if kept > first and cut - kept < _MOST_HEADINGS else cut
 
 
-def _is_heading(text: str, group: list[Span], place: int) -> bool:
+def is_heading(text: str, spans: Sequence[Span], place: int) -> bool:
     """Whether a sentence is a short line of its own without a stop."""
-    start, end = group[place]
-    return (
-        end - start <= _LONGEST_HEADING
-        and not _STOPPED.search(text, max(start, end - 8), end)
-        and _breaks_between(text, group[place], group[place + 1])
-        and (place == 0 or _breaks_between(text, group[place - 1], group[place]))
+    start, end = spans[place]
+    alone = (place + 1 == len(spans) or _breaks_between(text, spans[place], spans[place + 1])) and (
+        place == 0 or _breaks_between(text, spans[place - 1], spans[place])
     )
+    return (
+        alone
+        and end - start <= _LONGEST_HEADING
+        and not _STOPPED.search(text, max(start, end - 8), end)
+    )
+
+
+def _last_heading(text: str, group: Sequence[Span]) -> str:
+    """Return the last heading of a chunk that has text under it: a list is none."""
+    for place in range(len(group) - 2, -1, -1):
+        if is_heading(text, group, place) and not is_heading(text, group, place + 1):
+            return _MARKUP.sub("", " ".join(text[slice(*group[place])].split()))
+    return ""
 
 
 def _breaks_between(text: str, before: Span, after: Span) -> bool:
     return _LINE_BREAK.search(text, before[1], after[0]) is not None
 
 
-def _chunked(document: Document, spans: list[Span], page: int | None) -> Chunked:
+def _chunked(document: Document, spans: list[Span], page: int | None, heading: str) -> Chunked:
     start, end = spans[0][0], spans[-1][1]
+    text = document.text[start:end]
     key = f"{document.path}\0{document.id}\0{start}\0{end}"
+    above = [line for line in (document.title, heading) if line and line not in text]
     chunk = Chunk(
         # A path may hold bytes that are no text; Python shows them as lone surrogates.
         id=hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16],
@@ -144,6 +190,7 @@ def _chunked(document: Document, spans: list[Span], page: int | None) -> Chunked
         start=start,
         end=end,
         page=page,
-        text=document.text[start:end],
+        text=text,
+        context="\n".join(dict.fromkeys(above)) if start else "",
     )
     return Chunked(chunk=chunk, sentences=tuple(spans))

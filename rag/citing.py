@@ -66,4 +66,4 @@ def _common(one: str, other: str) -> int:
 def citation(number: int, evidence: Evidence) -> Citation:
     """Make the citation of a sentence under the number that the reader sees."""
     quote = evidence.quote
-    return Citation(number, quote.chunk.path, quote.chunk.page, quote)
+    return Citation(number, quote.chunk.path, quote.chunk.page, quote, evidence.also)

@@ -8,7 +8,7 @@ This module knows no file format, no model and no index.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,8 @@ class Document:
 
     `id` is the SHA-256 of the file's bytes in hexadecimal; `path` is the name that is
     cited (relative to the indexed folder, `/` as separator); `page_starts` holds the
-    offset at which each page begins and is empty for formats without pages.
+    offset at which each page begins and is empty for formats without pages; `date` is the
+    day the document carries, as ISO 8601 (`2025-08-13`), or empty.
     """
 
     id: str
@@ -25,11 +26,16 @@ class Document:
     title: str
     text: str
     page_starts: tuple[int, ...] = ()
+    date: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A slice of a document: `document.text[start:end] == text`."""
+    """A slice of a document: `document.text[start:end] == text`.
+
+    `context` is the title and the heading that it stands under, where they lie outside of
+    it: embedded with it, never quoted.
+    """
 
     id: str
     document_id: str
@@ -38,6 +44,7 @@ class Chunk:
     end: int
     page: int | None
     text: str
+    context: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +52,21 @@ class Hit:
     """A chunk found for a question.
 
     `score` orders the hits (higher is better). `dense_rank` and `keyword_rank` are the
-    1-based ranks in the two legs, `None` where a leg did not find the chunk.
+    1-based ranks in the two legs, `None` where a leg did not find the chunk; `dense` is
+    the mean of the cosines of the chunk and of its best sentence, in [-1, 1], and
+    `keyword` the share of the question's information whose words matched, in [0, 1].
+    `matched` are these words, as the question has them. `reranked` is the reranker's
+    score, `None` where there was none.
     """
 
     chunk: Chunk
     score: float
     dense_rank: int | None
     keyword_rank: int | None
+    dense: float = 0.0
+    keyword: float = 0.0
+    matched: tuple[str, ...] = ()
+    reranked: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,26 +80,51 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
+class Filter:
+    """Which documents to look in; what is empty lets everything pass.
+
+    `pattern` is a glob for a document's whole name or its last part, `language` an
+    ISO 639-1 code; `since` and `until` are ISO 8601 dates, whole months or years, both
+    included. A document without a date passes no bound.
+    """
+
+    pattern: str = ""
+    language: str = ""
+    since: str = ""
+    until: str = ""
+
+    def __str__(self) -> str:
+        flags = zip(("--in", "--lang", "--since", "--until"), astuple(self), strict=True)
+        return " ".join(f"{flag} {value}" for flag, value in flags if value)
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """A sentence that is shown to the generator.
 
-    `number` is its 1-based rank; `score` is the cosine of its embedding
-    with the question's, in [-1, 1].
+    `number` is its 1-based rank; `score` is the cosine of its embedding with the
+    question's, in [-1, 1]. The quote begins with the sentence before where it needs it.
+    `also` are the same sentence in other files, or nearly the same.
     """
 
     number: int
     quote: Quote
     score: float
+    also: tuple[Quote, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A claim's source: the file, the page where there are pages, the sentence."""
+    """A claim's source: the file, the page where there are pages, the sentence.
+
+    `also` are the quotes of other files that say the same in nearly the same words.
+    """
 
     number: int
     path: str
     page: int | None
     quote: Quote
+    also: tuple[Quote, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from rag.datatypes import Answer, Hit, Manifest, Quote
+from rag.datatypes import Answer, Evidence, Hit, Manifest, Quote
 from rag.errors import RagError
+from rag.index import Listed
 from rag.ingest import Report
 from rag.language import word_spans, words
 from rag.models import ModelStatus, Verified
@@ -164,7 +165,7 @@ class Display:
         self.out.print()
         marked = frozenset(words(answer.text))
         for citation in answer.citations:
-            self._quote(f"[{citation.number}]", citation.quote, marked)
+            self._quote(f"[{citation.number}]", citation.quote, marked, also=citation.also)
 
     def question(self, question: str, *, first: bool) -> None:
         """Head an answer with its question, where there are several."""
@@ -180,15 +181,25 @@ class Display:
         if answer.refused:
             self.out.print(Text(refusal(answer.language)), soft_wrap=True)
             return
-        sources = ", ".join(dict.fromkeys(printable(c.path) for c in answer.citations))
+        paths = [q.chunk.path for c in answer.citations for q in (c.quote, *c.also)]
+        sources = ", ".join(dict.fromkeys(printable(path) for path in paths))
         self.out.print(Text(f"{one_line(answer.text)} ({sources})"), soft_wrap=True)
 
-    def _quote(self, label: str, quote: Quote, marked: frozenset[str], style: str = "") -> None:
+    def _quote(
+        self,
+        label: str,
+        quote: Quote,
+        marked: frozenset[str],
+        style: str = "",
+        also: Sequence[Quote] = (),
+    ) -> None:
         page = f", page {quote.chunk.page}" if quote.chunk.page is not None else ""
         head = Text.assemble(
             (f"{label} ", style or "bold cyan"), (printable(quote.chunk.path), style or "cyan")
         )
         head.append(page, style=style)
+        if also:
+            head.append(f", also in {', '.join(printable(q.chunk.path) for q in also)}", "dim")
         self.out.print(head, soft_wrap=True)
         # Highlighting needs the offsets of the very string that is printed.
         text = one_line(quote.text)
@@ -217,16 +228,26 @@ class Display:
                 soft_wrap=True,
             )
             self.out.print(Text(f"    {one_line(q.text)}"))
+            for other in item.also:
+                place = f"{printable(other.chunk.path)} {other.start}–{other.end}"
+                self.out.print(Text(f"    also in {place}", style="dim"), soft_wrap=True)
 
     def _hit(self, number: int, hit: Hit) -> None:
         chunk = hit.chunk
         page = f" page {chunk.page}" if chunk.page is not None else ""
-        keyword = hit.keyword_rank if hit.keyword_rank is not None else "–"
+        legs = [f"score {hit.score:.3f}", f"vectors #{hit.dense_rank} ({hit.dense:.3f})"]
+        if hit.keyword_rank is None:
+            legs.append("keywords –")
+        else:
+            matched = ", ".join(map(one_line, hit.matched))
+            legs.append(f"keywords #{hit.keyword_rank} ({hit.keyword:.2f}: {matched})")
+        if hit.reranked is not None:
+            legs.append(f"reranker {hit.reranked:.3f}")
         self.out.print(
             Text.assemble(
                 (f"{number:>2}. ", "bold"),
                 (f"{printable(chunk.path)} {chunk.start}–{chunk.end}{page}", "cyan"),
-                f"  score {hit.score:.3f}  vectors #{hit.dense_rank}  keywords #{keyword}",
+                f"  {'  '.join(legs)}",
             ),
             soft_wrap=True,
         )
@@ -254,24 +275,28 @@ class Display:
         self.note(f"Documents: {', '.join(said)}.")
         self.note(f"Index: {m.documents} documents, {m.chunks} chunks, {m.sentences} sentences.")
 
-    def index_info(
-        self, facts: Mapping[str, object], documents: Sequence[tuple[str, str, str, int]]
-    ) -> None:
-        """Describe an index and list its documents: name, digest, title, characters."""
+    def index_info(self, facts: Mapping[str, object], documents: Sequence[Listed]) -> None:
+        """Describe an index and list its documents."""
         if self.as_json:
             listed = [
-                {"path": path, "sha256": digest, "title": title, "characters": length}
-                for path, digest, title, length in documents
+                {
+                    "path": d.path,
+                    "sha256": d.digest,
+                    "title": d.title,
+                    "characters": d.characters,
+                    "date": d.date or None,
+                    "language": d.language,
+                }
+                for d in documents
             ]
             self.json({**facts, "files": listed})
             return
         self.info({name: ", ".join(v) if isinstance(v, list) else v for name, v in facts.items()})
         self.out.print()
-        for path, _, title, length in documents:
+        for d in documents:
+            facts_of = f"  {d.date or '–':10}  {d.language}  {d.characters:,} characters  "
             self.out.print(
-                Text.assemble(
-                    (printable(path), "cyan"), f"  {length:,} characters  ", (title, "dim")
-                ),
+                Text.assemble((printable(d.path), "cyan"), facts_of, (d.title, "dim")),
                 no_wrap=self.out.is_terminal,
                 overflow="ellipsis",
             )
@@ -325,13 +350,15 @@ def answer_object(
         "refused": answer.refused,
         "confidence": round(answer.confidence, 4),
         "citations": [
-            {"number": c.number, **_span(c.quote), "stale": c.path in stale}
+            {
+                "number": c.number,
+                **_span(c.quote),
+                "stale": c.path in stale,
+                "also": [_span(q) for q in c.also],
+            }
             for c in answer.citations
         ],
-        "evidence": [
-            {"number": e.number, **_span(e.quote), "cosine": round(e.score, 4)}
-            for e in answer.evidence
-        ],
+        "evidence": [evidence_object(e) for e in answer.evidence],
         "hits": [hit_object(h) for h in answer.hits],
         "timings": {name: round(value, 4) for name, value in answer.timings.items()},
         "tokens": dict(answer.tokens),
@@ -359,12 +386,19 @@ def search_object(question: str, found: Found, manifest: Manifest, store: str) -
         "version": JSON_VERSION,
         "question": question,
         "hits": [hit_object(h) for h in found.hits],
-        "evidence": [
-            {"number": e.number, **_span(e.quote), "cosine": round(e.score, 4)}
-            for e in found.evidence
-        ],
+        "evidence": [evidence_object(e) for e in found.evidence],
         "models": {"embedder": manifest.embedder, "generator": None},
         "index": index_object(manifest, store),
+    }
+
+
+def evidence_object(item: Evidence) -> dict[str, Any]:
+    """Return a sentence as JSON has it."""
+    return {
+        "number": item.number,
+        **_span(item.quote),
+        "cosine": round(item.score, 4),
+        "also": [_span(q) for q in item.also],
     }
 
 
@@ -377,7 +411,12 @@ def hit_object(hit: Hit) -> dict[str, Any]:
         "end": hit.chunk.end,
         "score": round(hit.score, 4),
         "dense_rank": hit.dense_rank,
+        "dense": round(hit.dense, 4),
         "keyword_rank": hit.keyword_rank,
+        "keyword": round(hit.keyword, 4),
+        "matched": list(hit.matched),
+        "reranked": None if hit.reranked is None else round(hit.reranked, 4),
+        "context": hit.chunk.context,
         "text": hit.chunk.text,
     }
 

@@ -46,6 +46,10 @@ class Embedder(Protocol):
         """Embed pieces of documents."""
         ...
 
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Count the tokens of each text, without marks and special tokens."""
+        ...
+
 
 class SentenceTransformerEmbedder:
     """An `Embedder` on any sentence-transformers model, on the CPU, in float32."""
@@ -95,6 +99,13 @@ class SentenceTransformerEmbedder:
     def embed_passages(self, texts: Sequence[str]) -> Vectors:
         """Embed pieces of documents; see `Embedder`."""
         return self._encode(self._model.encode_document, texts)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Count tokens; see `Embedder`."""
+        if not texts:
+            return []
+        found = self._model.tokenizer(list(texts), add_special_tokens=False, verbose=False)
+        return [len(ids) for ids in found["input_ids"]]
 
     def _encode(self, encode: Any, texts: Sequence[str]) -> Vectors:
         if not texts:

@@ -1,25 +1,28 @@
 """A folder to an index: what has not changed is carried over, what is gone is forgotten.
 
 The index mirrors exactly the paths of the last run. A file is known by the SHA-256 of its
-bytes, so a renamed or copied file is not embedded again. A file that cannot be read is
+bytes and a vector by the text it was made of, so a renamed or copied file is not embedded
+again. What is boilerplate is decided when everything has been read. A file that cannot be read is
 reported and the rest is indexed. Knows no question.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from rag.boilerplate import boilerplate, outline
 from rag.chunking import Chunked, chunk_document, chunking_identity
-from rag.datatypes import Document, Manifest
-from rag.embedding import Embedder, Vectors
+from rag.datatypes import Chunk, Document, Manifest
+from rag.embedding import Embedder
 from rag.errors import NoDocumentsError, ReadingError, StoreMissing
 from rag.index import Entry, Index, writing
-from rag.language import words
+from rag.language import text_language, words
 from rag.models import Progress
 from rag.reading import SUFFIXES, file_id, printable, read_document
 from rag.settings import Settings
@@ -27,6 +30,7 @@ from rag.settings import Settings
 BATCH = 64
 
 Spans = tuple[tuple[int, int], ...]
+Vector = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +140,7 @@ def index_documents(
     `rebuild` starts from nothing, whatever is there. Raises `NoDocumentsError` where
     nothing readable is found (the old index then stays) and `StoreError`.
     """
-    chunking = chunking_identity(settings.chunk_chars)
+    chunking = chunking_identity(settings.chunk_tokens)
     listing = files_of(roots)
     if not listing.files and not listing.failed:
         kinds = " ".join(sorted(SUFFIXES))
@@ -149,16 +153,23 @@ def index_documents(
         reader = _Reader(settings, embedder, progress, old)
         for line in listing.failed:
             reader.fail(line)
-        progress.start("Indexing", sum(file.size for file in listing.files))
-        try:
-            entries = [entry for file in listing.files if (entry := reader.read(file))]
-        finally:
-            progress.finish()
-        if not entries:
+        parts = _with_progress(progress, "Reading", listing.files, reader.read)
+        if not parts:
             raise NoDocumentsError(f"No document could be read: {reader.failed[0]}")
         names = [str(root.resolve()) for root in roots]
-        manifest, written = _save(settings.store, entries, old, embedder, chunking, names)
-    return reader.report(entries, listing.ignored, manifest, written)
+        manifest = _unchanged(settings.store, parts, old, names)
+        written = manifest is None
+        if manifest is None:
+            entries = _embedded(parts, old, embedder, progress)
+            manifest = Index.save(
+                settings.store,
+                entries,
+                embedder=embedder.identity,
+                dimension=embedder.dimension,
+                chunking=chunking,
+                roots=names,
+            )
+    return reader.report(parts, listing.ignored, manifest, written)
 
 
 def _old_entries(store: Path, embedder: Embedder, chunking: str) -> list[Entry]:
@@ -173,37 +184,137 @@ def _old_entries(store: Path, embedder: Embedder, chunking: str) -> list[Entry]:
         index.close()
 
 
-def _save(
-    store: Path,
-    entries: Sequence[Entry],
-    old: Sequence[Entry],
+def _with_progress(
+    progress: Progress,
+    name: str,
+    files: Sequence[SourceFile],
+    read: Callable[[SourceFile], _Part | None],
+) -> list[_Part]:
+    progress.start(name, sum(file.size for file in files))
+    parts = []
+    try:
+        for file in files:
+            part = read(file)
+            progress.advance(file.size)
+            if part is not None:
+                parts.append(part)
+    finally:
+        progress.finish()
+    return parts
+
+
+def _unchanged(
+    store: Path, parts: Sequence[_Part], old: Sequence[Entry], roots: Sequence[str]
+) -> Manifest | None:
+    """Return the manifest in use where it stands for the very same documents."""
+    now = sorted((p.document.path, p.document.id, str(p.file.path)) for p in parts)
+    if not old or now != sorted((e.document.path, e.document.id, e.source) for e in old):
+        return None
+    index = Index.load(store)
+    index.close()
+    return index.manifest if list(index.manifest.roots) == list(roots) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A file that was read and cut, but not embedded yet."""
+
+    file: SourceFile
+    document: Document
+    chunks: tuple[Chunk, ...]
+    spans: tuple[Spans, ...]
+
+    @property
+    def flat(self) -> list[tuple[int, int]]:
+        """The sentences of all chunks."""
+        return [span for group in self.spans for span in group]
+
+
+def _embedded(
+    parts: Sequence[_Part], old: Sequence[Entry], embedder: Embedder, progress: Progress
+) -> list[Entry]:
+    """Embed what is ranked; what was embedded before, under any name, is carried over.
+
+    Boilerplate is a matter of the whole collection, so a new document can change what is
+    embedded of an old one: vectors are known by the text they were made of.
+    """
+    skipped = boilerplate([outline(p.document, p.flat) for p in parts])
+    known: dict[str, Vector] = {}
+    for entry in old:
+        texts = _inputs(entry.document, entry.chunks, entry.sentences, entry.boilerplate)
+        for text, vector in zip(
+            texts, [*entry.chunk_vectors, *entry.sentence_vectors], strict=True
+        ):
+            known.setdefault(text, vector)
+    entries = []
+    progress.start("Indexing", sum(part.file.size for part in parts))
+    try:
+        for part, places in zip(parts, skipped, strict=True):
+            texts = _inputs(part.document, part.chunks, part.spans, places)
+            _embed(texts, known, embedder, progress, part.file.size)
+            vectors = np.array([known[text] for text in texts], dtype=np.float32)
+            vectors = vectors.reshape(len(texts), embedder.dimension)
+            size = len(part.chunks)
+            entries.append(
+                Entry(
+                    part.document,
+                    str(part.file.path),
+                    part.chunks,
+                    part.spans,
+                    vectors[:size],
+                    vectors[size:],
+                    places,
+                    text_language(part.document.text),
+                )
+            )
+    finally:
+        progress.finish()
+    return entries
+
+
+def _inputs(
+    document: Document,
+    chunks: Sequence[Chunk],
+    spans: Sequence[Spans],
+    skipped: Collection[int],
+) -> list[str]:
+    """Return what is embedded: of each chunk what is ranked, then each ranked sentence."""
+    whole: list[str] = []
+    single: list[str] = []
+    place = 0
+    for chunk, group in zip(chunks, spans, strict=True):
+        kept = []
+        for start, end in group:
+            if place not in skipped:
+                kept.append(document.text[start:end])
+            place += 1
+        text = "\n".join(kept) if 0 < len(kept) < len(group) else chunk.text
+        whole.append(f"{chunk.context}\n{text}" if chunk.context else text)
+        single += kept
+    return whole + single
+
+
+def _embed(
+    texts: Sequence[str],
+    known: dict[str, Vector],
     embedder: Embedder,
-    chunking: str,
-    roots: Sequence[str],
-) -> tuple[Manifest, bool]:
-    """Write a new generation unless the one in use holds the very same."""
-
-    def content(these: Sequence[Entry]) -> list[tuple[str, str, str]]:
-        return sorted((e.document.path, e.document.id, e.source) for e in these)
-
-    if old and content(old) == content(entries):
-        index = Index.load(store)
-        index.close()
-        if list(index.manifest.roots) == list(roots):
-            return index.manifest, False
-    manifest = Index.save(
-        store,
-        entries,
-        embedder=embedder.identity,
-        dimension=embedder.dimension,
-        chunking=chunking,
-        roots=roots,
-    )
-    return manifest, True
+    progress: Progress,
+    size: int,
+) -> None:
+    """Embed what is not known yet; `size` bytes are told as done on the way."""
+    new = [text for text in dict.fromkeys(texts) if text not in known]
+    told = 0
+    for start in range(0, len(new), BATCH):
+        batch = new[start : start + BATCH]
+        known.update(zip(batch, embedder.embed_passages(batch), strict=True))
+        share = size * (start + len(batch)) // len(new)
+        progress.advance(share - told)
+        told = share
+    progress.advance(size - told)
 
 
 class _Reader:
-    """Files to entries; remembers what was new, changed, unchanged or failed."""
+    """Files to parts; remembers what was new, changed, unchanged or failed."""
 
     def __init__(
         self,
@@ -216,7 +327,6 @@ class _Reader:
         self._embedder = embedder
         self._progress = progress
         self._by_name = {e.document.path: e for e in old}
-        self._by_content = {e.document.id: e for e in old}
         self.failed: list[str] = []
 
     def fail(self, line: str) -> None:
@@ -224,58 +334,31 @@ class _Reader:
         self.failed.append(line)
         self._progress.note(f"Skipped: {line}")
 
-    def read(self, file: SourceFile) -> Entry | None:
-        """Return the file's entry, carried over where its bytes are known already."""
+    def read(self, file: SourceFile) -> _Part | None:
+        """Read a file and cut it; what has the bytes of last time is not read again."""
         limit = self._settings.max_file_mb * 1_000_000
         try:
             old = self._by_name.get(file.name)
             if old and file_id(file.path, file.name, max_bytes=limit) == old.document.id:
-                self._progress.advance(file.size)
-                return replace(old, source=str(file.path))
+                return _Part(file, old.document, old.chunks, old.sentences)
             document = read_document(file.path, file.name, max_bytes=limit)
         except ReadingError as error:
             self.fail(str(error))
-            self._progress.advance(file.size)
             return None
-        return self._entry(document, file)
-
-    def _entry(self, document: Document, file: SourceFile) -> Entry:
-        chunked = chunk_document(document, max_chars=self._settings.chunk_chars)
+        chunked = chunk_document(
+            document,
+            max_tokens=self._settings.chunk_tokens,
+            measure=self._embedder.count_tokens,
+        )
         spans = tuple(_spans(c) for c in chunked)
-        known = self._by_content.get(document.id)
-        # The same bytes under another name; a PDF's would be another text as `.txt`.
-        if known and known.document.text == document.text:
-            vectors = known.chunk_vectors, known.sentence_vectors
-            self._progress.advance(file.size)
-        else:
-            vectors = self._embed(document, chunked, spans, file.size)
-        chunks = tuple(c.chunk for c in chunked)
-        entry = Entry(document, str(file.path), chunks, spans, *vectors)
-        self._by_content.setdefault(document.id, entry)
-        return entry
-
-    def _embed(
-        self, document: Document, chunked: Sequence[Chunked], spans: Sequence[Spans], size: int
-    ) -> tuple[Vectors, Vectors]:
-        sentences = [document.text[s:e] for group in spans for s, e in group]
-        texts = [c.chunk.text for c in chunked] + sentences
-        parts = [np.zeros((0, self._embedder.dimension), dtype=np.float32)]
-        told = 0
-        for start in range(0, len(texts), BATCH):
-            batch = texts[start : start + BATCH]
-            parts.append(self._embedder.embed_passages(batch))
-            share = size * (start + len(batch)) // len(texts)
-            self._progress.advance(share - told)
-            told = share
-        vectors = np.concatenate(parts)
-        return vectors[: len(chunked)], vectors[len(chunked) :]
+        return _Part(file, document, tuple(c.chunk for c in chunked), spans)
 
     def report(
-        self, entries: Sequence[Entry], ignored: int, manifest: Manifest, written: bool
+        self, parts: Sequence[_Part], ignored: int, manifest: Manifest, written: bool
     ) -> Report:
         """Sum up the run."""
         old = {name: e.document.id for name, e in self._by_name.items()}
-        new = {e.document.path: e.document.id for e in entries}
+        new = {p.document.path: p.document.id for p in parts}
         return Report(
             added=tuple(sorted(new.keys() - old.keys())),
             changed=tuple(sorted(n for n in new.keys() & old.keys() if new[n] != old[n])),

@@ -84,7 +84,7 @@ class Repl:
 
     def _answer(self, question: str) -> None:
         with self._display.streaming() as show:
-            answer = self._session.answerer.ask(question, show)
+            answer = self._session.ask(question, show)
         self._display.answer(answer)
         self._display.stale(self._session.stale(answer))
         self._display.line("")

@@ -1,11 +1,13 @@
 """A question to its hits, and the hits to the sentences that may prove an answer.
 
-Two legs find chunks: vectors (of chunks and of single sentences) and keywords. A chunk's
-score is the mean of its own cosine and its best sentence's, plus `KEYWORD_WEIGHT` times
-the share of the question's information (inverse document frequency) whose words the chunk
-holds. So keywords count only where words really matched: between scripts they match
-nothing and change nothing, which rank fusion does not give (nDCG@10 English to Hindi fell
-from .930 to .428). Weights and what else was tried: benchmarks/LOG.md.
+Two legs find chunks: vectors (of chunks and of single sentences) and keywords (BM25). A
+chunk's score is the mean of its own cosine and its best sentence's, plus `KEYWORD_WEIGHT`
+times the share of the question's information (inverse document frequency) that the chunk
+holds. A word is held where it stands in the chunk, or, where the two are written in
+different scripts, where something stands there that sounds like it: so keywords count only
+where something really matched, and a question in another script keeps its names and
+numbers. Rank fusion does not give that (nDCG@10 English to Hindi fell from .930 to .428).
+Weights and what else was tried: benchmarks/LOG.md.
 
 This module knows no generator and no display.
 """
@@ -13,14 +15,15 @@ This module knows no generator and no display.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from rag.datatypes import Evidence, Hit, Quote
 from rag.embedding import Embedder, Vectors
 from rag.errors import UsageError
 from rag.index import Index, Sentence
-from rag.language import words
+from rag.language import dominant_script, numbers, refers_back, sound, word_spans, words
+from rag.reranking import Reranker
 
 # Candidates that each leg brings before fusion: this many times the chunks asked for.
 DEPTH = 6
@@ -29,6 +32,14 @@ KEYWORD_WEIGHT = 0.08
 CHUNK_SHARE = 2.0
 # Fewer words than this are a heading, a date line or a button, and prove nothing.
 MIN_WORDS = 4
+# Sentences of two files are one piece of evidence when they share this part of their words
+# (Jaccard) and all their numbers.
+SAME = 0.85
+# A sentence is shown with the one before it only where both are not longer, in characters.
+LONGEST_PAIR = 500
+# What a reranker is given: the best chunks, and this many times the sentences wanted.
+RERANKED = 20
+RERANKED_SENTENCES = 3
 MAX_QUESTION_CHARS = 2000
 
 
@@ -42,10 +53,30 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class _Term:
+    """A word of the question: how it is written there, and what it weighs when matched."""
+
+    written: str
+    word: str
+    weight: float
+    script: str
+    sound: str
+    sound_weight: float
+
+    def share(self, said: Collection[str], heard: Collection[str], script: str) -> float:
+        if self.word in said:
+            return self.weight
+        crossing = self.sound and script != self.script and self.sound in heard
+        return self.sound_weight if crossing else 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class _Candidate:
     row: int
     dense: float
     keyword: float
+    matched: tuple[str, ...]
+    script: str
     sentences: tuple[tuple[Sentence, float], ...]
 
     @property
@@ -75,6 +106,7 @@ def retrieve(
     k: int,
     evidence: int,
     within: Collection[str] | None = None,
+    reranker: Reranker | None = None,
 ) -> Found:
     """Find the `k` best chunks and the `evidence` best sentences in them.
 
@@ -85,59 +117,112 @@ def retrieve(
     question = checked(question)
     index.check(embedder.identity)
     vector = embedder.embed_queries([question])[0]
-    weights = _information(question, index)
-    if within is None:
-        rows = _rows(vector, weights, index, k * DEPTH)
-    else:
-        rows = index.text.chunk_rows_of(within)
-    candidates = _candidates(vector, weights, index, rows)
-    ranked = sorted(candidates, key=lambda c: (-c.score, c.row))
-    dense = _ranks((c.row, c.dense) for c in ranked)
-    keyword = _ranks((c.row, c.keyword) for c in ranked if c.keyword > 0)
-    best = ranked[:k]
-    hits = tuple(
-        Hit(index.text.chunk(c.row), c.score, dense[c.row], keyword.get(c.row)) for c in best
-    )
-    shown = _evidence(best, hits, weights, index, evidence)
+    terms = _terms(question, index)
+    only = None if within is None else index.text.chunk_rows_of(within)
+    rows = _rows(vector, terms, index, max(k, RERANKED if reranker else 0) * DEPTH, only)
+    ranked = sorted(_candidates(vector, terms, index, rows), key=lambda c: (-c.score, c.row))
+    scores = _reranked(question, ranked, index, reranker)
+    order = sorted(ranked[: len(scores)], key=lambda c: (-scores[c.row], c.row))
+    best = [*order, *ranked[len(scores) :]][:k]
+    hits = _hits(best, ranked, scores, index)
+    shown = _evidence(question, best, hits, terms, index, evidence, reranker)
     cosines = [cosine for c in best for _, cosine in c.sentences]
     return Found(hits, shown, max(cosines, default=0.0))
 
 
-def _information(question: str, index: Index) -> dict[str, float]:
+def _terms(question: str, index: Index) -> list[_Term]:
     """Weigh each word of the question by its inverse document frequency; they sum to 1.
 
     Okapi's form, kept positive: log(1 + (N - n + 0.5) / (n + 0.5)).
     """
     total = index.manifest.chunks
-    counts = index.text.frequencies(set(words(question)))
-    weights = {w: math.log(1 + (total - n + 0.5) / (n + 0.5)) for w, n in counts.items()}
-    whole = sum(weights.values())
-    return {w: value / whole for w, value in weights.items()} if whole else {}
+    written = {word: question[start:end] for word, start, end in word_spans(question)}
+    sounds = {word: sound(word) for word in written}
+    counts = index.text.frequencies(written)
+    heard = index.text.frequencies(set(sounds.values()) - {""}, "sounds")
+
+    def information(count: int) -> float:
+        return math.log(1 + (total - count + 0.5) / (count + 0.5))
+
+    whole = sum(information(count) for count in counts.values())
+    if not whole:
+        return []
+    terms = []
+    for word, text in written.items():
+        weight = information(counts[word]) / whole
+        key = sounds[word] if heard.get(sounds[word]) else ""
+        sounded = min(weight, information(heard[key]) / whole) if key else 0.0
+        terms.append(_Term(text, word, weight, dominant_script(text), key, sounded))
+    return terms
 
 
-def _rows(vector: Vectors, weights: Mapping[str, float], index: Index, depth: int) -> set[int]:
-    rows = {row for row, _ in index.search_chunks(vector, depth)}
-    rows |= {sentence.chunk for sentence, _ in index.search_sentences(vector, depth)}
-    rows |= {row for row, _ in index.text.search(sorted(weights), depth)}
-    return rows
+def _rows(
+    vector: Vectors, terms: Sequence[_Term], index: Index, depth: int, only: Collection[int] | None
+) -> list[int]:
+    rows = {row for row, _ in index.search_chunks(vector, depth, only)}
+    rows |= {row for row, _ in index.search_sentences(vector, depth, only)}
+    said, heard = {t.word for t in terms}, {t.sound for t in terms} - {""}
+    rows |= {row for row, _ in index.text.search(said, heard, depth, only)}
+    return sorted(rows)
 
 
 def _candidates(
-    vector: Vectors, weights: Mapping[str, float], index: Index, rows: Collection[int]
+    vector: Vectors, terms: Sequence[_Term], index: Index, rows: Sequence[int]
 ) -> list[_Candidate]:
+    """Score chunks; one that holds nothing but boilerplate is no candidate."""
+    scripts = index.text.scripts(rows)
     found = []
-    for row in sorted(rows):
-        sentences = tuple(index.score_sentences(vector, row))
-        best = max((cosine for _, cosine in sentences), default=-1.0)
-        dense = (index.score_chunk(vector, row) + best) / 2
-        found.append(_Candidate(row, dense, _share(index.text.chunk(row).text, weights), sentences))
+    for row, (cosine, sentences) in index.score(vector, rows).items():
+        if not sentences:
+            continue
+        said = frozenset().union(*(s.words for s, _ in sentences))
+        heard = frozenset().union(*(s.sounds for s, _ in sentences))
+        shares = [(t, t.share(said, heard, scripts[row])) for t in terms]
+        found.append(
+            _Candidate(
+                row=row,
+                dense=(cosine + max(score for _, score in sentences)) / 2,
+                keyword=sum(share for _, share in shares),
+                matched=tuple(t.written for t, share in shares if share),
+                script=scripts[row],
+                sentences=tuple(sentences),
+            )
+        )
     return found
 
 
-def _share(text: str, weights: Mapping[str, float]) -> float:
-    """Return how much of the question's information the text's words hold, in [0, 1]."""
-    present = set(words(text)) if weights else set()
-    return sum(weight for word, weight in weights.items() if word in present)
+def _reranked(
+    question: str, ranked: Sequence[_Candidate], index: Index, reranker: Reranker | None
+) -> dict[int, float]:
+    """Return the reranker's scores of the best candidates, by row."""
+    if reranker is None:
+        return {}
+    rows = [c.row for c in ranked[:RERANKED]]
+    texts = [index.text.chunk(row).text for row in rows]
+    return dict(zip(rows, reranker.scores(question, texts), strict=True))
+
+
+def _hits(
+    best: Sequence[_Candidate],
+    ranked: Sequence[_Candidate],
+    scores: dict[int, float],
+    index: Index,
+) -> tuple[Hit, ...]:
+    dense = _ranks((c.row, c.dense) for c in ranked)
+    keyword = _ranks((c.row, c.keyword) for c in ranked if c.keyword > 0)
+    return tuple(
+        Hit(
+            chunk=index.text.chunk(c.row),
+            score=c.score,
+            dense_rank=dense[c.row],
+            keyword_rank=keyword.get(c.row),
+            dense=c.dense,
+            keyword=c.keyword,
+            matched=c.matched,
+            reranked=scores.get(c.row),
+        )
+        for c in best
+    )
 
 
 def _ranks(scored: Iterable[tuple[int, float]]) -> dict[int, int]:
@@ -145,31 +230,85 @@ def _ranks(scored: Iterable[tuple[int, float]]) -> dict[int, int]:
     return {row: rank for rank, (row, _) in enumerate(ordered, 1)}
 
 
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A sentence that may be evidence; `quote` may begin with the one before it."""
+
+    score: float
+    cosine: float
+    sentence: Sentence
+    alone: Quote
+    quote: Quote
+
+
 def _evidence(
+    question: str,
     best: Sequence[_Candidate],
     hits: Sequence[Hit],
-    weights: Mapping[str, float],
+    terms: Sequence[_Term],
     index: Index,
     count: int,
+    reranker: Reranker | None,
 ) -> tuple[Evidence, ...]:
-    scored = []
+    pieces = []
     for candidate, hit in zip(best, hits, strict=True):
+        before: Sentence | None = None
         for sentence, cosine in candidate.sentences:
-            quote = index.quote(hit.chunk, sentence.start, sentence.end)
-            if len(words(quote.text)) < MIN_WORDS or quote.text.rstrip().endswith(("?", "؟", "？")):
-                continue  # a heading or a question states nothing that could be cited
-            score = (
-                cosine
-                + CHUNK_SHARE * candidate.score
-                + KEYWORD_WEIGHT * _share(quote.text, weights)
-            )
-            scored.append((score, quote, cosine))
-    scored.sort(key=lambda s: (-s[0], s[1].chunk.path, s[1].start))
-    # The same sentence in two syndicated files is one piece of evidence.
-    unique: dict[tuple[str, ...], tuple[Quote, float]] = {}
-    for _, quote, cosine in scored:
-        unique.setdefault(tuple(words(quote.text)), (quote, cosine))
+            alone = index.quote(hit.chunk, sentence.start, sentence.end)
+            if len(sentence.words) >= MIN_WORDS and not _asks(alone.text):
+                share = sum(
+                    t.share(sentence.words, sentence.sounds, candidate.script) for t in terms
+                )
+                score = cosine + CHUNK_SHARE * candidate.score + KEYWORD_WEIGHT * share
+                quote = _with_lead(alone, before, hit, index)
+                pieces.append(_Piece(score, cosine, sentence, alone, quote))
+            before = sentence
+    pieces.sort(key=lambda p: (-p.score, p.quote.chunk.path, p.quote.start))
+    if reranker is not None:
+        first = pieces[: count * RERANKED_SENTENCES]
+        scores = reranker.scores(question, [p.quote.text for p in first])
+        order = sorted(range(len(first)), key=lambda place: -scores[place])
+        pieces = [*(first[place] for place in order), *pieces[len(first) :]]
     return tuple(
-        Evidence(number, quote, cosine)
-        for number, (quote, cosine) in enumerate(list(unique.values())[:count], 1)
+        Evidence(number, group[0].quote, group[0].cosine, _elsewhere(group))
+        for number, group in enumerate(_grouped(pieces, count), 1)
     )
+
+
+def _asks(text: str) -> bool:
+    """Whether a sentence is a question: it states nothing that could be cited."""
+    return text.rstrip(" \t\n\"'”’»)」』").endswith(("?", "؟", "？"))
+
+
+def _with_lead(alone: Quote, before: Sentence | None, hit: Hit, index: Index) -> Quote:
+    """Return the sentence, with the one before it where a pronoun needs that."""
+    near = before is not None and alone.end - before.start <= LONGEST_PAIR
+    if before is None or not near or len(before.words) < MIN_WORDS:
+        return alone
+    return index.quote(hit.chunk, before.start, alone.end) if refers_back(alone.text) else alone
+
+
+def _grouped(pieces: Iterable[_Piece], count: int) -> list[list[_Piece]]:
+    """Gather the same sentences of several files; return the first `count` groups."""
+    groups: list[list[_Piece]] = []
+    for piece in pieces:
+        group = next((g for g in groups if _same(g[0], piece)), None)
+        if group is not None:
+            group.append(piece)
+        elif len(groups) < count:
+            groups.append([piece])
+    return groups
+
+
+def _same(one: _Piece, other: _Piece) -> bool:
+    a, b = one.sentence.words, other.sentence.words
+    if len(a & b) < SAME * len(a | b):
+        return False
+    return a == b or set(numbers(one.alone.text)) == set(numbers(other.alone.text))
+
+
+def _elsewhere(group: Sequence[_Piece]) -> tuple[Quote, ...]:
+    """Return one quote of each other file that says the same."""
+    first = group[0].quote.chunk.path
+    others = {p.quote.chunk.path: p.alone for p in reversed(group)}
+    return tuple(quote for path, quote in sorted(others.items()) if path != first)

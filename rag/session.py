@@ -8,7 +8,7 @@ but time can be lost with it. This module prints nothing and parses nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ import platformdirs
 
 from rag.answer import Answerer
 from rag.chunking import chunking_identity
-from rag.datatypes import Answer
+from rag.datatypes import Answer, Filter
 from rag.embedding import Embedder, SentenceTransformerEmbedder
 from rag.errors import NoDocumentsError, ReadingError, StoreCorrupt, StoreMismatch, StoreMissing
 from rag.generation import Generator, LlamaGenerator
@@ -25,26 +25,39 @@ from rag.index import Index
 from rag.ingest import Report, index_documents
 from rag.models import ModelFile, Progress, resolve_embedder, resolve_generator
 from rag.reading import file_id
+from rag.reranking import CrossEncoderReranker, Reranker
+from rag.retrieve import Found, retrieve
 from rag.settings import APP, Settings
 
 
 class Session:
     """The parts that questions need, over one store."""
 
-    def __init__(self, settings: Settings, progress: Progress) -> None:
+    def __init__(
+        self, settings: Settings, progress: Progress, wanted: Filter | None = None
+    ) -> None:
         self.settings = settings
+        self.wanted = wanted or Filter()
         self._progress = progress
         self._generator_file: ModelFile | None = None
 
     @classmethod
-    def over(cls, documents: Path, settings: Settings, progress: Progress) -> Session:
+    def over(
+        cls,
+        documents: Path,
+        settings: Settings,
+        progress: Progress,
+        wanted: Filter | None = None,
+    ) -> Session:
         """Make a session over another folder, indexed into a store of its own.
 
         Raises `NoDocumentsError` where there is nothing to read.
         """
         documents = documents.expanduser().resolve()
         session = cls(
-            replace(settings, store=private_store(documents), documents=documents), progress
+            replace(settings, store=private_store(documents), documents=documents),
+            progress,
+            wanted,
         )
         try:
             session.index_documents([documents])
@@ -73,7 +86,7 @@ class Session:
             self._progress.note(f"No index yet: building one of {self.settings.documents}")
             self.index_documents([self.settings.documents])
             index = Index.load(self.settings.store)
-        index.check(self.embedder.identity, chunking_identity(self.settings.chunk_chars))
+        index.check(self.embedder.identity, chunking_identity(self.settings.chunk_tokens))
         return index
 
     @cached_property
@@ -83,7 +96,46 @@ class Session:
         self._generator_file = resolve_generator(
             self.settings.generator, self.settings, self._progress
         )
-        return Answerer(index, embedder, self._load_generator, self.settings)
+        return Answerer(
+            index, embedder, self._load_generator, self.settings, reranker=self.reranker
+        )
+
+    @cached_property
+    def reranker(self) -> Reranker | None:
+        """The reranker, where the settings name one."""
+        name = self.settings.reranker
+        return CrossEncoderReranker.load(name, offline=self.settings.offline) if name else None
+
+    @cached_property
+    def within(self) -> list[str] | None:
+        """The documents that the filter lets pass; `None` where there is no filter.
+
+        Raises `NoDocumentsError` where it lets none pass.
+        """
+        if self.wanted == Filter():
+            return None
+        names = self.index.text.select(self.wanted)
+        if not names:
+            raise NoDocumentsError(
+                f"No document passes {self.wanted}", "See names, dates, languages: rag info"
+            )
+        return names
+
+    def ask(self, question: str, on_text: Callable[[str], None] = lambda _: None) -> Answer:
+        """Answer a question over the documents that the filter lets pass."""
+        return self.answerer.ask(question, on_text, within=self.within)
+
+    def search(self, question: str) -> Found:
+        """Find hits and evidence for a question, without a generator."""
+        return retrieve(
+            question,
+            self.index,
+            self.embedder,
+            k=self.settings.k,
+            evidence=self.settings.evidence,
+            within=self.within,
+            reranker=self.reranker,
+        )
 
     @property
     def generator_identity(self) -> str | None:

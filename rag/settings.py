@@ -56,7 +56,8 @@ class Settings:
     given. `embedder` and `generator` are a name of the catalogue, a file or folder, or
     (embedder only) a hub name. `models` is the cache of model files. `k` is the number
     of chunks searched, `evidence` the number of sentences shown to the generator.
-    `chunk_chars` and `max_file_mb` bound a chunk (characters) and a file (10^6 bytes).
+    `chunk_tokens` and `max_file_mb` bound a chunk (the embedder's tokens) and a file
+    (10^6 bytes). `reranker` is the hub name or folder of a cross-encoder, '' for none.
     `context` is the generator's window and `max_tokens` the longest answer, in tokens;
     `threads` 0 means the physical cores. `offline` forbids every network access.
     """
@@ -65,10 +66,11 @@ class Settings:
     documents: Path | None
     embedder: str = "multilingual-e5-small"
     generator: str = "qwen2.5-coder-1.5b-instruct"
+    reranker: str = ""
     models: Path
     k: int = 8
     evidence: int = 4
-    chunk_chars: int = 900
+    chunk_tokens: int = 256
     max_file_mb: int = 50
     context: int = 4096
     max_tokens: int = 160

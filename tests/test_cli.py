@@ -356,6 +356,8 @@ from rag.models import ModelFile
 
 class Slow:
     identity, dimension = "m@1", 8
+    def count_tokens(self, texts):
+        return [len(text.split()) for text in texts]
     def embed_passages(self, texts):
         print("embedding", file=sys.stderr, flush=True)
         time.sleep(60)

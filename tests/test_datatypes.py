@@ -18,7 +18,7 @@ NOUNS = [
 
 def test_all_nouns_are_here() -> None:
     assert {kind.__name__ for kind in NOUNS} == {
-        "Answer", "Chunk", "Citation", "Document", "Evidence", "Hit", "Manifest", "Quote",
+        "Answer", "Chunk", "Citation", "Document", "Evidence", "Filter", "Hit", "Manifest", "Quote",
     }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,9 +49,13 @@ TEXTS = {
 }
 
 
+def characters(texts: Sequence[str]) -> list[int]:
+    return [len(text) for text in texts]
+
+
 def entry(name: str, text: str, embedder: FakeEmbedder = EMBEDDER, chars: int = 40) -> Entry:
     document = Document(id=f"digest of {text}", path=name, title=name, text=text)
-    chunked = chunk_document(document, max_chars=chars)
+    chunked = chunk_document(document, max_tokens=chars, measure=characters)
     spans = tuple(c.sentences for c in chunked)
     return Entry(
         document,
@@ -80,7 +84,7 @@ def opened(folder: Path) -> Iterator[Index]:
 
 def names_in(folder: Path) -> list[str]:
     with opened(folder) as index:
-        return [name for name, _, _, _ in index.text.names()]
+        return [listed.path for listed in index.text.names()]
 
 
 def listing(folder: Path) -> list[str]:
@@ -216,7 +220,7 @@ def test_every_chunk_and_sentence_is_a_slice_of_its_document(index: Index) -> No
             assert chunk.path == document.path
             assert chunk.document_id == document.id
             assert document.text[chunk.start : chunk.end] == chunk.text
-            for sentence in index.text.sentences(chunk_row):
+            for sentence in index.text.sentences([chunk_row])[chunk_row]:
                 quote = index.quote(chunk, sentence.start, sentence.end)
                 assert document.text[quote.start : quote.end] == quote.text
                 assert quote.text in chunk.text
@@ -249,7 +253,7 @@ def test_entries_carry_everything_over(built: Path, index: Index, tmp_path: Path
 
 def test_pages_survive(tmp_path: Path) -> None:
     document = Document("x", "a.pdf", "A", "Page one is.\fPage two is.", (0, 13))
-    chunked = chunk_document(document, max_chars=40)
+    chunked = chunk_document(document, max_tokens=40, measure=characters)
     vectors = EMBEDDER.embed_passages([c.chunk.text for c in chunked])
     chunks = tuple(c.chunk for c in chunked)
     spans = tuple(c.sentences for c in chunked)
@@ -269,10 +273,13 @@ def test_searching_finds_what_numpy_finds(index: Index) -> None:
         assert [found[row] for row in range(1, len(chunks) + 1)] == pytest.approx(chunks @ vector)
         best = index.search_sentences(vector, 1)
         assert best[0][1] == pytest.approx((sentences @ vector).max())
-        for row in found:
-            assert index.score_chunk(vector, row) == pytest.approx(found[row])
-        scored = [pair for row in sorted(found) for pair in index.score_sentences(vector, row)]
-        assert [score for _, score in scored] == pytest.approx(sentences @ vector)
+        scored = index.score(vector, sorted(found))
+        assert {row: cosine for row, (cosine, _) in scored.items()} == pytest.approx(found)
+        flat = [pair for _, pairs in scored.values() for pair in pairs]
+        assert [score for _, score in flat] == pytest.approx(sentences @ vector)
+        few = sorted(found)[1:3]
+        assert {row for row, _ in index.search_chunks(vector, 100, few)} == set(few)
+        assert {row for row, _ in index.search_sentences(vector, 100, few)} == set(few)
 
 
 def test_the_manifest_counts(index: Index) -> None:
@@ -288,7 +295,7 @@ def test_the_manifest_counts(index: Index) -> None:
 
 
 def keyword_hits(index: Index, question: str) -> list[str]:
-    return [index.text.chunk(row).text for row, _ in index.text.search(words(question), 5)]
+    return [index.text.chunk(row).text for row, _ in index.text.search(words(question), [], 5)]
 
 
 @pytest.mark.parametrize("spelling", ["\u095bिले", "ज\u093cिले", "जिले"])
@@ -322,9 +329,9 @@ def test_more_and_rarer_words_come_first(tmp_path: Path) -> None:
     save(tmp_path / "s", [entry(f"{i}.txt", text) for i, text in enumerate(texts)])
     with opened(tmp_path / "s") as index:
         assert keyword_hits(index, "rain bridge")[0] == texts[1]
-        assert len(index.text.search(["rain"], 2)) == 2
-        assert index.text.search(["rain"], 0) == []
-        assert index.text.search([], 5) == []
+        assert len(index.text.search(["rain"], [], 2)) == 2
+        assert index.text.search(["rain"], [], 0) == []
+        assert index.text.search([], [], 5) == []
         assert index.text.frequencies({"rain", "bridge", "snow"}) == {
             "rain": 3,
             "bridge": 1,
@@ -356,13 +363,13 @@ def test_operators_are_words_like_any_other(index: Index, question: str) -> None
 @given(st.text(max_size=60))
 def test_no_question_is_a_syntax_error(index: Index, question: str) -> None:
     folded = words(question)
-    assert len(index.text.search(folded, 3)) <= 3
+    assert len(index.text.search(folded, [], 3)) <= 3
     assert set(index.text.frequencies(folded)) == set(folded)
 
 
 def test_a_question_of_a_thousand_words(index: Index) -> None:
     many = [f"word{i}" for i in range(2000)]
-    assert len(index.text.search([*many, "cheered"], 5)) == 1
+    assert len(index.text.search([*many, "cheered"], [], 5)) == 1
 
 
 # What is refused
@@ -483,7 +490,7 @@ def test_a_new_generation_replaces_the_old_one(copy: Path) -> None:
 def test_an_open_index_survives_a_new_generation(copy: Path) -> None:
     with opened(copy) as old:
         save(copy, [entry("new.txt", "Everything is new here.")])
-        assert [name for name, _, _, _ in old.text.names()] == sorted(TEXTS)
+        assert [listed.path for listed in old.text.names()] == sorted(TEXTS)
         assert old.text.chunk(1).text
 
 
@@ -615,9 +622,8 @@ def read_only(built: Path) -> Iterator[Path]:
 def test_a_read_only_index_is_read(read_only: Path) -> None:
     with opened(read_only) as index:
         vector = EMBEDDER.embed_queries(["launch on Monday"])[0]
-        sentence, _ = index.search_sentences(vector, 1)[0]
-        chunk = index.text.chunk(sentence.chunk)
-        assert "launch" in index.quote(chunk, sentence.start, sentence.end).text
+        row, _ = index.search_sentences(vector, 1)[0]
+        assert "launch" in index.text.chunk(row).text
         assert keyword_hits(index, "launch")
 
 
@@ -701,7 +707,7 @@ def test_rows_that_do_not_exist(index: Index) -> None:
     with pytest.raises(StoreCorrupt, match="no chunk 999"):
         index.text.chunk(999)
     with pytest.raises(StoreCorrupt, match="no sentence 999"):
-        index.text.sentence(999)
+        index.text.chunks_of_sentences([1, 999])
     assert index.text.text("none.txt") == ""
     with pytest.raises(ValueError, match="sqlite_master"):
         index.text.count("sqlite_master")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,7 +104,7 @@ def test_only_the_changed_file_is_embedded(
     run(small_documents)
     write(small_documents, river="The river fell again.")
     report = run(small_documents)
-    assert embedder.passages == ["The river fell again."] * 2  # as a chunk and as a sentence
+    assert embedder.passages == ["The river fell again."]  # the chunk is its one sentence
     assert report.changed == ("river.txt",)
     assert len(report.unchanged) == 2
     assert texts(settings.store)["river.txt"] == "The river fell again."
@@ -170,7 +170,7 @@ def test_copies_in_one_run_are_embedded_once(
 ) -> None:
     write(tmp_path / "d", a="The same text in both.", b="The same text in both.")
     assert run(tmp_path / "d").added == ("a.txt", "b.txt")
-    assert embedder.passages == ["The same text in both."] * 2  # chunk and sentence
+    assert embedder.passages == ["The same text in both."]
 
 
 def test_the_same_bytes_read_in_another_way_are_embedded(
@@ -229,19 +229,20 @@ def test_many_texts_go_in_batches(
     )
     assert len(expected) == 200
     assert np.array_equal(entry.sentence_vectors, expected)
-    assert progress.advanced == len(text)
+    assert progress.advanced == 2 * len(text)  # read, then embedded
 
 
 def test_progress_adds_up_to_the_bytes(
     run: Run, small_documents: Path, progress: RecordingProgress
 ) -> None:
     size = sum(path.stat().st_size for path in small_documents.iterdir())
-    for _ in range(2):  # embedded, then carried over
-        progress.advanced = 0
-        run(small_documents)
-        assert progress.advanced == size
-    assert progress.started == [("Indexing", size)] * 2
+    run(small_documents)
+    assert progress.started == [("Reading", size), ("Indexing", size)]
+    assert progress.advanced == 2 * size
     assert progress.finished == 2
+    run(small_documents)  # nothing to embed
+    assert progress.started[2:] == [("Reading", size)]
+    assert progress.advanced == 3 * size
 
 
 def test_progress_is_finished_when_the_embedder_fails(
@@ -253,7 +254,7 @@ def test_progress_is_finished_when_the_embedder_fails(
 
     with pytest.raises(KeyboardInterrupt):
         index_documents([small_documents], settings, Broken(), progress)
-    assert progress.finished == 1
+    assert progress.finished == 2
     with pytest.raises(StoreMissing):
         Index.load(settings.store)
 
@@ -326,9 +327,9 @@ def test_a_file_that_vanishes_during_the_run_is_reported(
     settings: Settings, small_documents: Path, progress: RecordingProgress
 ) -> None:
     class Deleting(FakeEmbedder):
-        def embed_passages(self, texts: list[str]) -> np.ndarray:
+        def count_tokens(self, texts: Sequence[str]) -> list[int]:
             (small_documents / "सैनिक.txt").unlink(missing_ok=True)
-            return super().embed_passages(texts)
+            return super().count_tokens(texts)
 
     report = index_documents([small_documents], settings, Deleting(), progress)
     assert report.added == ("river.txt", "مدرسة.txt")
@@ -550,15 +551,15 @@ def test_another_embedder_or_chunking_is_refused_until_rebuilt(
     progress: RecordingProgress,
 ) -> None:
     run(small_documents)
-    other, shorter = FakeEmbedder("other@2"), replace(settings, chunk_chars=80)
+    other, shorter = FakeEmbedder("other@2"), replace(settings, chunk_tokens=8)
     with pytest.raises(StoreMismatch, match=r"fake@1.*other@2.*rag index --rebuild"):
         index_documents([small_documents], settings, other, progress)
-    with pytest.raises(StoreMismatch, match=r"sentences-1/900.*sentences-1/80"):
+    with pytest.raises(StoreMismatch, match=r"sentences-2/256.*sentences-2/8"):
         index_documents([small_documents], shorter, FakeEmbedder(), progress)
     index_documents([small_documents], shorter, other, progress, rebuild=True)
     manifest = index_documents([small_documents], shorter, other, progress).manifest
-    assert (manifest.embedder, manifest.chunking) == ("other@2", "sentences-1/80")
-    assert all(len(chunk.text) <= 80 for chunk in chunks(settings.store))
+    assert (manifest.embedder, manifest.chunking) == ("other@2", "sentences-2/8")
+    assert all(len(chunk.text.split()) <= 8 for chunk in chunks(settings.store))
 
 
 def test_a_damaged_index_is_mended_by_rebuilding(

@@ -13,8 +13,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "rag"
 LEVELS = (
     ("errors", "datatypes", "settings", "wording"),
-    ("language", "reading", "chunking", "prompts", "citing", "calibration"),
-    ("models", "embedding", "index", "generation"),
+    ("language", "reading", "chunking", "boilerplate", "prompts", "citing", "calibration"),
+    ("models", "embedding", "reranking", "index", "generation"),
     ("ingest", "retrieve"),
     ("answer", "session"),
     ("evaluate", "display", "repl"),

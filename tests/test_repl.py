@@ -23,6 +23,9 @@ class FakeSession:
         self.answerer, self.index, self.settings = answerer, answerer.index, settings
         self.generator_identity = "scripted@1"
 
+    def ask(self, question: str, on_text: Callable[[str], None]) -> Answer:
+        return self.answerer.ask(question, on_text)
+
     def stale(self, _: Answer) -> list[str]:
         return []
 

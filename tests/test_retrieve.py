@@ -194,7 +194,7 @@ def test_questions_and_headings_prove_nothing(search: Search) -> None:
 
 def test_the_same_sentence_in_two_files_is_shown_once(search: Search) -> None:
     texts = {
-        "b": "Rain fell on the hills. It was a long night.",
+        "b": "Rain fell on the hills. Then came a long night.",
         "a": "Rain fell on the hills. Nobody was hurt by it.",
         "c": "RAIN fell, on the hills!",
     }

@@ -11,7 +11,6 @@ import pytest
 from rag.chunking import chunk_document
 from rag.language import dominant_script, language, numbers, words
 from rag.reading import read_document
-from rag.settings import Settings
 
 SEEDS = Path(__file__).resolve().parent.parent / "seeds"
 NAMES = [
@@ -46,13 +45,12 @@ def test_a_seed_is_hindi_in_utf_8(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_chunks_and_sentences_are_exact_slices(name: str) -> None:
     document = read_document(SEEDS / name, name, max_bytes=10**6)
-    default = Settings.__dataclass_fields__["chunk_chars"].default
-    chunks = chunk_document(document, max_chars=default)
+    chunks = chunk_document(document, max_tokens=800, measure=lambda texts: [*map(len, texts)])
     assert len(chunks) > 1
     for chunked in chunks:
         chunk = chunked.chunk
         assert document.text[chunk.start : chunk.end] == chunk.text
-        assert len(chunk.text) <= default
+        assert sum(end - start for start, end in chunked.sentences) <= 800
         assert chunked.sentences[0][0] == chunk.start
         assert chunked.sentences[-1][1] == chunk.end
 

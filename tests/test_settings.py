@@ -151,7 +151,7 @@ def test_a_file_that_is_no_text_or_a_folder_is_named(tmp_path: Path) -> None:
 def test_an_unknown_key_is_named_with_those_that_are_known(tmp_path: Path) -> None:
     line = wrong(tmp_path, toml="colour = 1")
     assert "rag.toml sets 'colour', which is no setting" in line
-    assert "Known: chunk_chars, context, documents" in line
+    assert "Known: chunk_tokens, context, documents" in line
     assert "'rag'" in wrong(tmp_path, toml="[rag]\nk = 1")
     assert "the command line sets 'colour'" in wrong(tmp_path, toml="", flags={"colour": 1})
 

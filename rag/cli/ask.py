@@ -51,9 +51,14 @@ def ask(
             show_default=False,
         ),
     ] = None,
+    pattern: common.Pattern = None,
+    language: common.Language = None,
+    since: common.Since = None,
+    until: common.Until = None,
     store: common.Store = None,
     embedder: common.EmbedderName = None,
     generator: common.GeneratorName = None,
+    reranker: common.RerankerName = None,
     offline: common.Offline = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
@@ -71,13 +76,23 @@ def ask(
         questions = _questions(question)
         if docs is not None and store is not None:
             raise UsageError("--docs keeps a store of its own", "Leave out --store or --docs.")
+        wanted = common.filter_of(pattern, language, since, until)
         settings = common.load_settings(
-            k=k, store=store, embedder=embedder, generator=generator, offline=offline
+            k=k,
+            store=store,
+            embedder=embedder,
+            generator=generator,
+            reranker=reranker,
+            offline=offline,
         )
         from rag.session import Session
 
         progress = common.progress_of(display)
-        session = Session.over(docs, settings, progress) if docs else Session(settings, progress)
+        session = (
+            Session.over(docs, settings, progress, wanted)
+            if docs
+            else Session(settings, progress, wanted)
+        )
         if questions is None:
             from rag.repl import Repl
 
@@ -119,7 +134,7 @@ def _answer_all(questions: Iterable[str], session: Session, display: Display) ->
         if len(questions) > 1 and not display.as_json:
             display.question(question, first=number == 0)
         with display.streaming() as show:
-            answer = session.answerer.ask(question, show)
+            answer = session.ask(question, show)
         stale = session.stale(answer)
         if display.as_json:
             display.json(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag.errors import RagError
+from rag.errors import RagError, UsageError
 
 if TYPE_CHECKING:
+    from rag.datatypes import Filter
     from rag.display import Display
     from rag.models import Progress
     from rag.settings import Settings
@@ -50,6 +52,58 @@ TopK = Annotated[
     int | None,
     typer.Option("--k", "-k", min=1, max=1000, help="How many chunks to find.", show_default=False),
 ]
+
+RerankerName = Annotated[
+    str | None,
+    typer.Option(
+        "--reranker",
+        help="A cross-encoder's folder or hub name, to reorder what is found.",
+        show_default=False,
+    ),
+]
+Pattern = Annotated[
+    str | None,
+    typer.Option(
+        "--in", metavar="GLOB", help="Look only in files of such a name.", show_default=False
+    ),
+]
+Language = Annotated[
+    str | None,
+    typer.Option(
+        "--lang", metavar="CODE", help="Only in documents in this language.", show_default=False
+    ),
+]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--since",
+        metavar="DATE",
+        help="Only in documents of this day (2025-08-13), month or year or later.",
+        show_default=False,
+    ),
+]
+Until = Annotated[
+    str | None,
+    typer.Option(
+        "--until",
+        metavar="DATE",
+        help="… of this day or earlier.",
+        show_default=False,
+    ),
+]
+_DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", re.ASCII)
+
+
+def filter_of(
+    pattern: str | None, language: str | None, since: str | None, until: str | None
+) -> Filter:
+    """Check what was given of a filter; raises `UsageError` for what is no date."""
+    from rag.datatypes import Filter
+
+    for flag, day in (("--since", since), ("--until", until)):
+        if day is not None and not _DATE.fullmatch(day):
+            raise UsageError(f"{flag} {day} is no date", f"Write it like this: {flag} 2025-08-13")
+    return Filter(pattern or "", (language or "").lower(), since or "", until or "")
 
 
 def progress_of(display: Display) -> Progress:

@@ -89,24 +89,29 @@ def search(
     k: common.TopK = None,
     as_json: common.AsJson = False,
     quiet: common.Quiet = False,
+    pattern: common.Pattern = None,
+    language: common.Language = None,
+    since: common.Since = None,
+    until: common.Until = None,
     store: common.Store = None,
     embedder: common.EmbedderName = None,
+    reranker: common.RerankerName = None,
     offline: common.Offline = None,
 ) -> None:
-    """Show the chunks and sentences found for a question, with scores and offsets."""
+    """Show the chunks and sentences found for a question, and why they were."""
     from rag.display import Display, search_object
 
     display = Display(quiet=quiet, as_json=as_json)
     with common.reporting(display):
-        settings = common.load_settings(store=store, embedder=embedder, offline=offline, k=k)
-        from rag.retrieve import retrieve
+        wanted = common.filter_of(pattern, language, since, until)
+        settings = common.load_settings(
+            store=store, embedder=embedder, reranker=reranker, offline=offline, k=k
+        )
         from rag.session import Session
 
-        session = Session(settings, common.progress_of(display))
+        session = Session(settings, common.progress_of(display), wanted)
         text = " ".join(question)
-        found = retrieve(
-            text, session.index, session.embedder, k=settings.k, evidence=settings.evidence
-        )
+        found = session.search(text)
         if as_json:
             manifest = session.index.manifest
             display.json(search_object(text, found, manifest, str(settings.store)))

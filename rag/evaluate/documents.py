@@ -25,12 +25,8 @@ from rag.evaluate.sets import QuestionSet
 from rag.evaluate.squad import Paragraph
 from rag.index import Index
 from rag.ingest import index_documents
-from rag.language import language
 from rag.models import Progress
 from rag.settings import APP, Settings
-
-# So many characters tell a document's language.
-_TELLING = 400
 
 
 def default_cache() -> Path:
@@ -50,7 +46,7 @@ def opened(
     store = _store(given, settings, embedder, progress, cache)
     index = Index.load(store)
     try:
-        index.check(embedder.identity, chunking_identity(settings.chunk_chars))
+        index.check(embedder.identity, chunking_identity(settings.chunk_tokens))
         _check_sources(given, index)
         if not given.removed:
             yield index
@@ -83,7 +79,7 @@ def _store(
                 raise NoDocumentsError(missing.what, "Name a folder with --docs.") from missing
         root = settings.documents
         key = _digest([str(root)])
-    made = _digest([key, embedder.identity, chunking_identity(settings.chunk_chars)])
+    made = _digest([key, embedder.identity, chunking_identity(settings.chunk_tokens)])
     store = cache / "stores" / made
     index_documents([root], replace(settings, store=store), embedder, progress)
     return store
@@ -153,5 +149,5 @@ def content_digest(index: Index) -> str:
 
 def languages(index: Index) -> tuple[dict[str, str], str]:
     """Return each document's language (ISO 639-1) by name, and that of most of them."""
-    found = {name: language(index.text.text(name)[:_TELLING]) for name, *_ in index.text.names()}
+    found = {listed.path: listed.language for listed in index.text.names()}
     return found, Counter(found.values()).most_common(1)[0][0]

@@ -30,10 +30,11 @@ from rag.evaluate.summary import summarise
 from rag.generation import Generator, LlamaGenerator
 from rag.index import Index
 from rag.models import Progress, resolve_embedder, resolve_generator
+from rag.reranking import CrossEncoderReranker, Reranker
 from rag.settings import Settings
 
 # The settings that can change a result; the others only say where things lie.
-TELLING = ("k", "evidence", "chunk_chars", "context", "max_tokens", "threads")
+TELLING = ("k", "evidence", "chunk_tokens", "context", "max_tokens", "threads", "reranker")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,7 @@ class Tools:
     embedder: Callable[[], Embedder]
     generator: Callable[[], tuple[str, Callable[[], Generator]]]
     calibration: Calibration | None = None
+    reranker: Callable[[], Reranker | None] = lambda: None
 
     @classmethod
     def real(cls, settings: Settings, progress: Progress) -> Tools:
@@ -82,7 +84,11 @@ class Tools:
                 file, context=context, threads=threads
             )
 
-        return cls(embedder, generator)
+        def reranker() -> Reranker | None:
+            name = settings.reranker
+            return CrossEncoderReranker.load(name, offline=settings.offline) if name else None
+
+        return cls(embedder, generator, reranker=reranker)
 
 
 class Watcher(Protocol):
@@ -129,7 +135,7 @@ def evaluate(
         config = _config(plan, settings, given, index, identity)
         name = plan.name or f"{plan.files.questions.stem}-{plan.level}"
         with open_run(plan.runs, name, config, fresh=plan.fresh) as run:
-            parts = _parts(plan.level, index, embedder, load, settings, tools.calibration)
+            parts = _parts(plan.level, index, embedder, load, settings, tools)
             _ask_all(given, parts, run, watcher)
             results = _ordered(given, run)
             summary = summarise(results)
@@ -143,16 +149,24 @@ def _parts(
     embedder: Embedder,
     load: Callable[[], Generator] | None,
     settings: Settings,
-    calibration: Calibration | None,
+    tools: Tools,
 ) -> Parts:
     """Put together what asking needs; the generator is loaded here, before the first time."""
     languages, most = documents.languages(index)
     remembering = RememberingEmbedder(embedder)
+    reranker = tools.reranker()
     answerer = None
     if load is not None:
         generator = load()
-        answerer = Answerer(index, remembering, lambda: generator, settings, calibration)
-    return Parts(index, remembering, settings, level, answerer, languages, most)
+        answerer = Answerer(
+            index,
+            remembering,
+            lambda: generator,
+            settings,
+            tools.calibration,
+            reranker=reranker,
+        )
+    return Parts(index, remembering, settings, level, answerer, languages, most, reranker)
 
 
 def _ask_all(given: QuestionSet, parts: Parts, run: Run, watcher: Watcher) -> None:

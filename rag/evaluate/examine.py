@@ -21,6 +21,7 @@ from rag.evaluate.questions import Question
 from rag.evaluate.results import Passage, Reply, Result
 from rag.evaluate.scoring import Level
 from rag.index import Index
+from rag.reranking import Reranker
 from rag.retrieve import Found, retrieve
 from rag.settings import Settings
 
@@ -56,6 +57,10 @@ class RememberingEmbedder:
         """Embed pieces of documents; see `Embedder`."""
         return self._inner.embed_passages(texts)
 
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Count tokens; see `Embedder`."""
+        return self._inner.count_tokens(texts)
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -71,6 +76,7 @@ class Parts:
     answerer: Answerer | None
     languages: Mapping[str, str]
     language: str
+    reranker: Reranker | None = None
 
 
 def examine(question: Question, parts: Parts) -> Result:
@@ -100,7 +106,15 @@ def examine(question: Question, parts: Parts) -> Result:
 def _search(question: Question, parts: Parts, k: int, within: Collection[str] | None) -> Found:
     """Search as the answerer does, but list enough sentences to rank ten."""
     count = max(parts.settings.evidence, RANKED)
-    return retrieve(question.text, parts.index, parts.embedder, k=k, evidence=count, within=within)
+    return retrieve(
+        question.text,
+        parts.index,
+        parts.embedder,
+        k=k,
+        evidence=count,
+        within=within,
+        reranker=parts.reranker,
+    )
 
 
 def _within(question: Question, parts: Parts) -> frozenset[str] | None:

@@ -14,8 +14,8 @@ and no question: it takes vectors and words.
 """
 
 from rag.index.core import Index
-from rag.index.database import Entry, Sentence
+from rag.index.database import Entry, Listed, Sentence
 from rag.index.store import FORMAT, commit, writing
 from rag.index.vectors import Vectors
 
-__all__ = ["FORMAT", "Entry", "Index", "Sentence", "Vectors", "commit", "writing"]
+__all__ = ["FORMAT", "Entry", "Index", "Listed", "Sentence", "Vectors", "commit", "writing"]

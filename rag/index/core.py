@@ -5,7 +5,7 @@ Joins vectors, text and manifest. Knows no embedder: `check` compares identities
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -110,23 +110,41 @@ class Index:
         """Close the database file."""
         self.text.close()
 
-    def search_chunks(self, vector: Vectors, k: int) -> list[tuple[int, float]]:
+    def search_chunks(
+        self, vector: Vectors, k: int, within: Collection[int] | None = None
+    ) -> list[tuple[int, float]]:
         """Return at most `k` pairs `(chunk row, cosine)`, best first."""
-        return self._chunks.search(vector, k)
+        return self._chunks.search(vector, k, within)
 
-    def search_sentences(self, vector: Vectors, k: int) -> list[tuple[Sentence, float]]:
-        """Return at most `k` pairs `(sentence, cosine)`, best first."""
-        return [(self.text.sentence(i), s) for i, s in self._sentences.search(vector, k)]
+    def search_sentences(
+        self, vector: Vectors, k: int, within: Collection[int] | None = None
+    ) -> list[tuple[int, float]]:
+        """Return the chunks of the `k` best sentences as pairs `(chunk row, cosine)`.
 
-    def score_sentences(self, vector: Vectors, chunk: int) -> list[tuple[Sentence, float]]:
-        """Return every sentence of a chunk with its cosine, in the order of the text."""
-        found = self.text.sentences(chunk)
-        scores = self._sentences.vectors([s.id for s in found]) @ vector
-        return [(s, float(score)) for s, score in zip(found, scores, strict=True)]
+        `within` are the only chunks to look at.
+        """
+        ids = None
+        if within is not None:
+            ids = [s.id for group in self.text.sentences(within).values() for s in group]
+        found = self._sentences.search(vector, k, ids)
+        rows = self.text.chunks_of_sentences([row for row, _ in found])
+        return [(row, score) for row, (_, score) in zip(rows, found, strict=True)]
 
-    def score_chunk(self, vector: Vectors, chunk: int) -> float:
-        """Return the cosine of one chunk."""
-        return float(self._chunks.vectors([chunk])[0] @ vector)
+    def score(
+        self, vector: Vectors, chunks: Sequence[int]
+    ) -> dict[int, tuple[float, list[tuple[Sentence, float]]]]:
+        """Return for each chunk its cosine and its ranked sentences with theirs, in order."""
+        sentences = {
+            chunk: [s for s in group if not s.boilerplate]
+            for chunk, group in self.text.sentences(chunks).items()
+        }
+        cosines = self._chunks.vectors(chunks) @ vector
+        flat = [s for chunk in chunks for s in sentences[chunk]]
+        scores = iter(self._sentences.vectors([s.id for s in flat]) @ vector)
+        return {
+            chunk: (float(cosine), [(s, float(next(scores))) for s in sentences[chunk]])
+            for chunk, cosine in zip(chunks, cosines, strict=True)
+        }
 
     def quote(self, chunk: Chunk, start: int, end: int) -> Quote:
         """Return a verified slice; raises `StoreCorrupt` where it leaves the chunk."""
@@ -139,15 +157,18 @@ class Index:
         result = []
         for row, document, source in self.text.documents():
             rows = self.text.chunk_rows(row)
-            spans = [self.text.sentences(r) for r in rows]
+            groups = self.text.sentences(rows)
+            flat = [s for r in rows for s in groups[r]]
             result.append(
                 Entry(
                     document,
                     source,
                     tuple(self.text.chunk(r) for r in rows),
-                    tuple(tuple((s.start, s.end) for s in group) for group in spans),
+                    tuple(tuple((s.start, s.end) for s in groups[r]) for r in rows),
                     self._chunks.vectors(rows),
-                    self._sentences.vectors([s.id for group in spans for s in group]),
+                    self._sentences.vectors([s.id for s in flat if not s.boilerplate]),
+                    frozenset(place for place, s in enumerate(flat) if s.boilerplate),
+                    self.text.language(document.path),
                 )
             )
         return result

@@ -3,8 +3,9 @@
 The file is written once, by `write`, and only read afterwards (`immutable=1`: no journal,
 no lock file, so a read-only folder is enough). Full text search is SQLite's FTS5 with
 Okapi BM25 (Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework"). FTS5
-never sees a document's text: it is fed our own words, joined by spaces, because its
-tokenizer would cut Devanagari at the combining marks.
+never sees a document's text: it is fed our own words and their sounds, joined by spaces,
+because its tokenizer would cut Devanagari at the combining marks. Boilerplate is kept out
+of it, and has no vectors.
 """
 
 from __future__ import annotations
@@ -13,52 +14,77 @@ import errno
 import json
 import os
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NamedTuple
 
-from rag.datatypes import Chunk, Document
+from rag.datatypes import Chunk, Document, Filter
 from rag.errors import StoreCorrupt
 from rag.index.vectors import Vectors
-from rag.language import words
+from rag.language import dominant_script, sound, words
 
 MOST_ROWS = 1 << 31  # SQLite takes no integer beyond 64 bits
 _SCHEMA = """
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY, digest TEXT NOT NULL, path TEXT NOT NULL UNIQUE,
-    source BLOB NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL, page_starts TEXT NOT NULL
+    source BLOB NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL, page_starts TEXT NOT NULL,
+    date TEXT NOT NULL, language TEXT NOT NULL
 );
 CREATE TABLE chunks (
     id INTEGER PRIMARY KEY, document INTEGER NOT NULL REFERENCES documents(id),
     name TEXT NOT NULL UNIQUE, start INTEGER NOT NULL, "end" INTEGER NOT NULL, page INTEGER,
-    text TEXT NOT NULL
+    text TEXT NOT NULL, context TEXT NOT NULL, script TEXT NOT NULL
 );
 CREATE INDEX chunks_by_document ON chunks(document);
 CREATE TABLE sentences (
     id INTEGER PRIMARY KEY, chunk INTEGER NOT NULL REFERENCES chunks(id),
-    start INTEGER NOT NULL, "end" INTEGER NOT NULL
+    start INTEGER NOT NULL, "end" INTEGER NOT NULL, boilerplate INTEGER NOT NULL,
+    words TEXT NOT NULL, sounds TEXT NOT NULL
 );
 CREATE INDEX sentences_by_chunk ON sentences(chunk);
 CREATE VIRTUAL TABLE words USING fts5(
-    body, content='', tokenize="unicode61 remove_diacritics 0 categories 'L* M* N*' tokenchars '.'"
+    body, sounds, content='',
+    tokenize="unicode61 remove_diacritics 0 categories 'L* M* N*' tokenchars '.'"
 );
-CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, 'row');
+CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, 'col');
 """
 _CHUNK = """
-SELECT c.name, d.digest, d.path, c.start, c."end", c.page, c.text
+SELECT c.name, d.digest, d.path, c.start, c."end", c.page, c.text, c.context
 FROM chunks c JOIN documents d ON d.id = c.document WHERE c.id = ?
 """
+# A list of any length as one value.
+_LISTED = "SELECT value FROM json_each(?)"
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A row of the sentences table; offsets refer to the document's text."""
+    """A row of the sentences table; offsets refer to the document's text.
+
+    `boilerplate` says that it is not ranked and has no vector. `words` and `sounds` are
+    its folded words and their sounds, each once.
+    """
 
     id: int
     chunk: int
     start: int
     end: int
+    boilerplate: bool = False
+    words: frozenset[str] = frozenset()
+    sounds: frozenset[str] = frozenset()
+
+
+class Listed(NamedTuple):
+    """A document without its text; `characters` is its length, `date` may be empty."""
+
+    path: str
+    digest: str
+    title: str
+    characters: int
+    date: str
+    language: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +92,9 @@ class Entry:
     """A document that is ready to be indexed.
 
     `source` is the absolute path it was read from; `sentences[i]` are the sentence spans
-    of `chunks[i]`. `chunk_vectors` has one row a chunk; `sentence_vectors` one row a
-    sentence, in the order of the chunks.
+    of `chunks[i]`, and `boilerplate` the places of those that are not ranked, counted
+    through all chunks. `chunk_vectors` has one row a chunk; `sentence_vectors` one row a
+    sentence that is ranked, in the order of the chunks.
     """
 
     document: Document
@@ -76,11 +103,14 @@ class Entry:
     sentences: tuple[tuple[tuple[int, int], ...], ...]
     chunk_vectors: Vectors
     sentence_vectors: Vectors
+    boilerplate: frozenset[int] = frozenset()
+    language: str = ""
 
     def __post_init__(self) -> None:
         spans = sum(len(s) for s in self.sentences)
         if len(self.chunks) != len(self.sentences) or len(self.chunks) != len(self.chunk_vectors):
             raise ValueError(f"{self.document.path}: chunks, sentences and vectors misaligned")
+        spans -= len(self.boilerplate)
         if spans != len(self.sentence_vectors):
             raise ValueError(f"{self.document.path}: {spans} sentences, other count of vectors")
 
@@ -108,23 +138,55 @@ def _insert_all(db: sqlite3.Connection, entries: Iterable[Entry]) -> tuple[list[
     chunk_ids: list[int] = []
     sentence_ids: list[int] = []
     for entry in entries:
-        d = entry.document
-        # As bytes: the name of a file need not be text.
-        source = os.fsencode(entry.source)
-        row = (d.id, d.path, source, d.title, d.text, json.dumps(d.page_starts))
-        document = _insert(db, "documents(digest, path, source, title, text, page_starts)", row)
+        document = _insert_document(db, entry)
+        place = 0
         for chunk, spans in zip(entry.chunks, entry.sentences, strict=True):
-            row_id = _insert(
-                db,
-                'chunks(document, name, start, "end", page, text)',
-                (document, chunk.id, chunk.start, chunk.end, chunk.page, chunk.text),
-            )
-            _insert(db, "words(rowid, body)", (row_id, " ".join(words(chunk.text))))
+            row_id = _insert_chunk(db, document, chunk)
             chunk_ids.append(row_id)
-            sentence_ids += [
-                _insert(db, 'sentences(chunk, start, "end")', (row_id, s, e)) for s, e in spans
-            ]
+            body: list[str] = []
+            for start, end in spans:
+                found = words(entry.document.text[start:end])
+                ranked = place not in entry.boilerplate
+                sentence = _insert_sentence(db, row_id, (start, end), found, ranked)
+                if ranked:
+                    sentence_ids.append(sentence)
+                    body += found
+                place += 1
+            heard = " ".join(filter(None, map(sound, body)))
+            _insert(db, "words(rowid, body, sounds)", (row_id, " ".join(body), heard))
     return chunk_ids, sentence_ids
+
+
+def _insert_document(db: sqlite3.Connection, entry: Entry) -> int:
+    d = entry.document
+    # As bytes: the name of a file need not be text.
+    source = os.fsencode(entry.source)
+    return _insert(
+        db,
+        "documents(digest, path, source, title, text, page_starts, date, language)",
+        (d.id, d.path, source, d.title, d.text, json.dumps(d.page_starts), d.date, entry.language),
+    )
+
+
+def _insert_chunk(db: sqlite3.Connection, document: int, c: Chunk) -> int:
+    script = dominant_script(c.text)
+    return _insert(
+        db,
+        'chunks(document, name, start, "end", page, text, context, script)',
+        (document, c.id, c.start, c.end, c.page, c.text, c.context, script),
+    )
+
+
+def _insert_sentence(
+    db: sqlite3.Connection, chunk: int, span: tuple[int, int], found: Sequence[str], ranked: bool
+) -> int:
+    once = dict.fromkeys(found)
+    heard = " ".join(filter(None, dict.fromkeys(map(sound, once))))
+    return _insert(
+        db,
+        'sentences(chunk, start, "end", boilerplate, words, sounds)',
+        (chunk, *span, not ranked, " ".join(once), heard),
+    )
 
 
 def _insert(db: sqlite3.Connection, into: str, values: Sequence[object]) -> int:
@@ -156,17 +218,20 @@ class Database:
         """Close the file."""
         self._db.close()
 
-    def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[object, ...]]:
+    def _rows(
+        self, query: str, values: Sequence[object] | Mapping[str, object] = ()
+    ) -> list[tuple[object, ...]]:
         try:
             return self._db.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise _corrupt(self._path, error) from error
 
     def count(self, table: str) -> int:
-        """Count the rows of `documents`, `chunks` or `sentences`."""
+        """Count the rows of `documents` or `chunks`, or the ranked ones of `sentences`."""
         if table not in {"documents", "chunks", "sentences"}:
             raise ValueError(table)
-        return int(str(self._rows(f"SELECT count(*) FROM {table}")[0][0]))  # noqa: S608
+        ranked = " WHERE NOT boilerplate" if table == "sentences" else ""
+        return int(str(self._rows(f"SELECT count(*) FROM {table}{ranked}")[0][0]))  # noqa: S608
 
     def chunk(self, row: int) -> Chunk:
         """Return one chunk by its row id; raises `StoreCorrupt` where there is none."""
@@ -175,44 +240,93 @@ class Database:
             raise _corrupt(self._path, f"it has no chunk {row}")
         return Chunk(*rows[0])  # type: ignore[arg-type]  # the schema fixes the types
 
-    def sentence(self, row: int) -> Sentence:
-        """Return one sentence by its row id; raises `StoreCorrupt` where there is none."""
-        rows = self._rows('SELECT id, chunk, start, "end" FROM sentences WHERE id = ?', (row,))
-        if not rows:
-            raise _corrupt(self._path, f"it has no sentence {row}")
-        return Sentence(*rows[0])  # type: ignore[arg-type]
+    def scripts(self, rows: Collection[int]) -> dict[int, str]:
+        """Return the script of most letters of each chunk."""
+        query = f"SELECT id, script FROM chunks WHERE id IN ({_LISTED})"  # noqa: S608
+        return {int(str(i)): str(script) for i, script in self._rows(query, (_listed(rows),))}
 
-    def sentences(self, chunk: int) -> list[Sentence]:
-        """Return the sentences of a chunk, in the order of the text."""
-        query = 'SELECT id, chunk, start, "end" FROM sentences WHERE chunk = ? ORDER BY start'
-        return [Sentence(*row) for row in self._rows(query, (chunk,))]  # type: ignore[arg-type]
+    def chunks_of_sentences(self, rows: Sequence[int]) -> list[int]:
+        """Return the chunk of each sentence; raises `StoreCorrupt` where there is none."""
+        query = f"SELECT id, chunk FROM sentences WHERE id IN ({_LISTED})"  # noqa: S608
+        found = {int(str(i)): int(str(c)) for i, c in self._rows(query, (_listed(rows),))}
+        if missing := set(rows) - found.keys():
+            raise _corrupt(self._path, f"it has no sentence {min(missing)}")
+        return [found[row] for row in rows]
 
-    def search(self, query_words: Sequence[str], k: int) -> list[tuple[int, float]]:
-        """Return at most `k` pairs `(chunk row, BM25)` with any of the words, best first.
+    def sentences(self, chunks: Collection[int]) -> dict[int, list[Sentence]]:
+        """Return the sentences of each chunk, in the order of the text."""
+        query = (
+            'SELECT id, chunk, start, "end", boilerplate, words, sounds FROM sentences '  # noqa: S608
+            f"WHERE chunk IN ({_LISTED}) ORDER BY chunk, start"
+        )
+        result: dict[int, list[Sentence]] = {chunk: [] for chunk in chunks}
+        for i, chunk, start, end, skipped, said, heard in self._rows(query, (_listed(chunks),)):
+            sets = frozenset(str(said).split()), frozenset(str(heard).split())
+            span = int(str(start)), int(str(end))
+            row = int(str(chunk))
+            result[row].append(Sentence(int(str(i)), row, *span, bool(skipped), *sets))
+        return result
+
+    def search(
+        self,
+        query_words: Collection[str],
+        sounds: Collection[str],
+        k: int,
+        within: Collection[int] | None = None,
+    ) -> list[tuple[int, float]]:
+        """Return at most `k` pairs `(chunk row, BM25)` with any of these, best first.
 
         FTS5's `bm25()` is the negated score; it is returned positive, higher is better.
+        `within` are the only chunks to look at.
         """
-        terms = sorted({w.replace('"', "") for w in query_words} - {""})
-        if not terms or k <= 0:
+        parts = [
+            f"{column} : ({' OR '.join(terms)})"
+            for column, given in (("body", query_words), ("sounds", sounds))
+            if (terms := [f'"{t}"' for t in sorted({g.replace('"', "") for g in given} - {""})])
+        ]
+        if not parts or k <= 0:
             return []
-        match = " OR ".join(f'"{term}"' for term in terms)
+        only = "" if within is None else f" AND rowid IN ({_LISTED})"
+        values = (" OR ".join(parts), *(() if within is None else (_listed(within),)))
         rows = self._rows(
-            "SELECT rowid, -bm25(words) FROM words WHERE words MATCH ? ORDER BY 2 DESC, 1 LIMIT ?",
-            (match, min(k, MOST_ROWS)),
+            "SELECT rowid, -bm25(words) FROM words "  # noqa: S608
+            f"WHERE words MATCH ?{only} ORDER BY 2 DESC, 1 LIMIT ?",
+            (*values, min(k, MOST_ROWS)),
         )
         return [(int(str(row)), float(str(score))) for row, score in rows]
 
-    def frequencies(self, query_words: Collection[str]) -> dict[str, int]:
-        """Return for each word the number of chunks that hold it, 0 where none does."""
-        found = dict.fromkeys(query_words, 0)
-        for word in found:
-            for (count,) in self._rows("SELECT doc FROM vocabulary WHERE term = ?", (word,)):
-                found[word] = int(str(count))
+    def frequencies(self, terms: Collection[str], column: str = "body") -> dict[str, int]:
+        """Return for each word (or, in the column `sounds`, each sound) the number of chunks."""
+        found = dict.fromkeys(terms, 0)
+        query = f"SELECT term, doc FROM vocabulary WHERE term IN ({_LISTED}) AND col = ?"  # noqa: S608
+        for term, count in self._rows(query, (_listed(found), column)):
+            found[str(term)] = int(str(count))
         return found
+
+    def select(self, wanted: Filter) -> list[str]:
+        """Return the names of the documents that pass, in order."""
+        rows = self._rows(
+            "SELECT path FROM documents WHERE (:language = '' OR language = :language) "
+            "AND (:since = '' OR date >= :since) AND (:until = '' "
+            "OR (date != '' AND substr(date, 1, length(:until)) <= :until)) ORDER BY path",
+            {"language": wanted.language, "since": wanted.since, "until": wanted.until},
+        )
+        names = [str(name) for (name,) in rows]
+        glob = wanted.pattern
+        return [
+            name
+            for name in names
+            if not glob or fnmatchcase(name, glob) or fnmatchcase(name.rpartition("/")[2], glob)
+        ]
 
     def text(self, path: str) -> str:
         """Return the whole text of the document of that name; '' where there is none."""
         rows = self._rows("SELECT text FROM documents WHERE path = ?", (path,))
+        return str(rows[0][0]) if rows else ""
+
+    def language(self, path: str) -> str:
+        """Return the language (ISO 639-1) of the document of that name; '' for none."""
+        rows = self._rows("SELECT language FROM documents WHERE path = ?", (path,))
         return str(rows[0][0]) if rows else ""
 
     def origin(self, path: str) -> tuple[str, str]:
@@ -223,21 +337,27 @@ class Database:
     def documents(self) -> list[tuple[int, Document, str]]:
         """Return `(row, document, source)` for each document, by name."""
         rows = self._rows(
-            "SELECT id, source, digest, path, title, text, page_starts FROM documents ORDER BY path"
+            "SELECT id, source, digest, path, title, text, page_starts, date FROM documents "
+            "ORDER BY path"
         )
         return [
             (
                 int(str(row)),
-                Document(str(i), str(p), str(t), str(x), tuple(json.loads(str(s)))),
+                Document(str(i), str(p), str(t), str(x), tuple(json.loads(str(s))), str(day)),
                 _path(src),
             )
-            for row, src, i, p, t, x, s in rows
+            for row, src, i, p, t, x, s, day in rows
         ]
 
-    def names(self) -> list[tuple[str, str, str, int]]:
-        """Return `(path, digest, title, characters)` for each document, by name."""
-        rows = self._rows("SELECT path, digest, title, length(text) FROM documents ORDER BY path")
-        return [(str(p), str(d), str(t), int(str(n))) for p, d, t, n in rows]
+    def names(self) -> list[Listed]:
+        """Describe each document, by name."""
+        rows = self._rows(
+            "SELECT path, digest, title, length(text), date, language FROM documents ORDER BY path"
+        )
+        return [
+            Listed(str(p), str(d), str(t), int(str(n)), str(day), str(code))
+            for p, d, t, n, day, code in rows
+        ]
 
     def chunk_rows_of(self, paths: Collection[str]) -> set[int]:
         """Return the row ids of the chunks of the documents of those names."""
@@ -248,6 +368,10 @@ class Database:
         """Return the row ids of a document's chunks, in the order of the text."""
         rows = self._rows("SELECT id FROM chunks WHERE document = ? ORDER BY start", (document,))
         return [int(str(row[0])) for row in rows]
+
+
+def _listed(values: Collection[int] | Collection[str]) -> str:
+    return json.dumps(list(values))
 
 
 def _path(value: object) -> str:

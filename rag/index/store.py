@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from rag.datatypes import Manifest
 from rag.errors import StoreCorrupt, StoreError, StoreMismatch, StoreMissing, StoreReadOnly
 
-FORMAT = 1
+FORMAT = 2
 POINTER = "CURRENT"
 MANIFEST = "manifest.json"
 REBUILD = "Run: rag index --rebuild"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,16 +79,24 @@ class VectorIndex:
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
-    def search(self, vector: Vectors, k: int) -> list[tuple[int, float]]:
+    def search(
+        self, vector: Vectors, k: int, within: Collection[int] | None = None
+    ) -> list[tuple[int, float]]:
         """Return at most `k` pairs `(id, cosine)` for a vector of shape `(dimension,)`.
 
-        Best first; equal scores are ordered by id, so that results never depend on the
-        order in which the vectors were added.
+        `within` are the only ids to look at. Best first; equal scores are ordered by id,
+        so that results never depend on the order in which the vectors were added.
         """
         k = min(k, len(self))
         if k <= 0:
             return []
-        scores, ids = self._index.search(vector.reshape(1, -1), k)
+        params = None
+        if within is not None:
+            import faiss
+
+            selected = faiss.IDSelectorBatch(np.fromiter(within, dtype=np.int64))
+            params = faiss.SearchParameters(sel=selected)  # type: ignore[call-arg]
+        scores, ids = self._index.search(vector.reshape(1, -1), k, params=params)
         found = [(int(i), float(s)) for i, s in zip(ids[0], scores[0], strict=True) if i != -1]
         return sorted(found, key=lambda pair: (-pair[1], pair[0]))
 

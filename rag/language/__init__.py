@@ -10,11 +10,25 @@ sign.
     lines        paragraphs: which line breaks are borders, which are only wrapping
     splitting    sentence spans, with the abbreviations of `abbreviations`
     shortening   cuts in a sentence that is too long
+    names        how a word sounds, to match names across scripts
+    references   sentences that begin with a pronoun
     identify     script of a text, language of a question
 """
 
 from rag.language.folding import numbers, word_spans, words
-from rag.language.identify import dominant_script, language
+from rag.language.identify import dominant_script, language, text_language
+from rag.language.names import sound
+from rag.language.references import refers_back
 from rag.language.splitting import sentences
 
-__all__ = ["dominant_script", "language", "numbers", "sentences", "word_spans", "words"]
+__all__ = [
+    "dominant_script",
+    "language",
+    "numbers",
+    "refers_back",
+    "sentences",
+    "sound",
+    "text_language",
+    "word_spans",
+    "words",
+]

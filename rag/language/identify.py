@@ -1,4 +1,4 @@
-"""The script of a text and the language of a question.
+"""The script of a text, the language of a question and of a document.
 
 Where the script decides, the script answers; among languages of one script `py3langid`
 does (loaded at the first such question: it is 4 MB and takes a moment). It knows nothing
@@ -51,6 +51,8 @@ _ENGLISH_FRAME = frozenset(
     "will with word".split()
 )
 _FRAME_SHARE = 0.2
+# So many characters of a document tell its language.
+_TELLING = 4000
 
 
 def dominant_script(text: str) -> str:
@@ -69,6 +71,17 @@ def language(text: str) -> str:
         return "ja"
     if script in CANDIDATES:
         return _judged(text, script)
+    return BY_SCRIPT.get(script, "en")
+
+
+def text_language(text: str) -> str:
+    """Return the ISO 639-1 code of a document's language, by the script of most letters."""
+    beginning = text[:_TELLING]
+    script = dominant_script(beginning)
+    if script == "Han" and _script_counts(beginning).keys() & {"Hiragana", "Katakana"}:
+        return "ja"
+    if script in CANDIDATES:
+        return _judged(beginning, script)
     return BY_SCRIPT.get(script, "en")
 
 

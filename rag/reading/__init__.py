@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 from rag.datatypes import Document
 from rag.errors import ReadingError
+from rag.reading.dating import date_of
 from rag.reading.decoding import decode
 from rag.reading.pdf import read_pdf
 
@@ -53,6 +54,7 @@ def read_document(path: Path, name: str, *, max_bytes: int) -> Document:
         title=_sane(meta) or _title(text, path.suffix.lower()),
         text=text,
         page_starts=page_starts,
+        date=date_of(name, text),
     )
 
 

@@ -1,0 +1,38 @@
+"""Sentences that speak of something named before ("He arrived in Wonsan").
+
+By the pronouns of the third person, per language, among a sentence's first words. It does
+not know what they refer to.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from rag.language.folding import words
+
+FIRST_WORDS = 2
+
+_PRONOUNS = (
+    # English, Hindi, Urdu, Arabic, Persian, Russian, Spanish, French, German, Greek
+    "he she it they his her its their him them "
+    "वह वे वो उन्होंने उसने उसे उन्हें उनका उनकी उनके उसका उसकी उसके इन्होंने इसने इसका इसकी इसके यह ये "
+    "وہ یہ انہوں اس ان هو هي هم هما او آنها ایشان "
+    "он она оно они его её ее их ему ей им "
+    "él ella ellos ellas il elle ils elles er sie es ihr ihre sein seine "
+    "αυτός αυτή αυτό αυτοί"
+)
+# In scripts without spaces words are bigrams, and a pronoun is a beginning of the text.
+_UNSPACED = ("他", "她", "它", "彼", "เขา", "เธอ", "มัน", "พวกเขา")
+
+
+@cache
+def _pronouns() -> frozenset[str]:
+    return frozenset(words(_PRONOUNS))
+
+
+def refers_back(sentence: str) -> bool:
+    """Whether one of the first two words is a pronoun of the third person."""
+    beginning = sentence.lstrip("\"'“‘«([ ")[:40]
+    if beginning.startswith(_UNSPACED):
+        return True
+    return not _pronouns().isdisjoint(words(beginning)[:FIRST_WORDS])
