@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.language import dominant_script, language, numbers, sentences, word_spans, words
+from rag.language import (
+    dominant_script,
+    language,
+    numbers,
+    refers_back,
+    sentences,
+    sound,
+    text_language,
+    word_spans,
+    words,
+)
 
 # A first call loads tables, and the machine may be busy: no deadline.
 UNHURRIED = settings(deadline=None)
@@ -338,3 +348,69 @@ def test_the_languages_of_xquad(code: str) -> None:
 def test_scripts_and_languages_never_raise(text: str) -> None:
     assert dominant_script(text)
     assert 2 <= len(language(text)) <= 3
+
+
+# Names across scripts, and sentences that refer back
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        "lavrov लावरोव лавров",
+        "wonsan वोन्सान",
+        "kursk कुर्स्क курск",
+        "pyongyang प्योंगयांग",
+        "trump ट्रंप ट्रम्प",
+        "gandhi गांधी गाँधी गान्धी",
+        "washington वाशिंगटन वॉशिंगटन",
+        "zelensky ज़ेलेंस्की",
+        "beijing बीजिंग 北京",
+        "sachin सचिन",
+        "mexico मेक्सिको",
+    ],
+)
+def test_a_name_sounds_alike_in_every_script(spellings: str) -> None:
+    assert len({sound(words(spelling)[0]) for spelling in spellings.split()[:2]}) == 1
+    assert len({sound(word) for word in words(spellings)}) == 1
+    assert "" not in {sound(word) for word in words(spellings)}
+
+
+def test_what_has_no_sound() -> None:
+    # Numbers are compared as numbers; two consonants are too few to tell anything.
+    for word in ("15000", "80वीं", "a", "अब", "korea", "कोरिया", ""):
+        assert sound(word) == ""
+    assert sound("zürich") == sound("zurich")
+    assert sound("lavrov") != sound("levinov")
+
+
+@given(st.text())
+def test_a_sound_is_ascii_consonants(text: str) -> None:
+    assert all(set(sound(word)) <= set("bcdfghjklmnpqrstvxz") for word in words(text))
+
+
+@pytest.mark.parametrize(
+    ("sentence", "expected"),
+    [
+        ("He arrived in Wonsan.", True),
+        ("“But they refused,” he said.", True),
+        ("Yesterday the council met him.", False),
+        ("वह वोन्सान पहुंचे।", True),
+        ("लेकिन उन्होंने मना कर दिया।", True),
+        ("लावरोव वोन्सान पहुंचे।", False),
+        ("Он приехал в Курск.", True),
+        ("他到了北京。", True),
+        ("北京下雨了。", False),
+        ("", False),
+    ],
+)
+def test_pronouns_at_the_beginning_refer_back(sentence: str, expected: bool) -> None:
+    assert refers_back(sentence) is expected
+
+
+def test_the_language_of_a_document_is_that_of_most_of_it() -> None:
+    hindi = "उत्तर कोरिया ने रूस में लगभग 15,000 सैनिक भेजे हैं। " * 3
+    assert text_language(f"Fri. Nov 22nd, 2024\n\nThe news\n\n{hindi}") == "hi"
+    assert text_language("The river rose by four metres, and the dam broke.") == "en"
+    assert text_language("Der Fluss stieg um vier Meter, und der Damm brach.") == "de"
+    assert text_language("東京は日本の首都です。") == "ja"
+    assert text_language("") == "en"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -252,3 +252,132 @@ def test_operators_do_not_disturb(
 ) -> None:
     found = retrieve(question, small_index, embedder, k=8, evidence=6)
     assert sorted(paths(found)) == ["river.txt", "مدرسة.txt", "सैनिक.txt"]
+
+
+# Names and numbers across scripts
+
+
+def test_a_name_is_found_in_another_script(search: Search) -> None:
+    # No word is shared; only the sounds of the names tell the two texts apart.
+    texts = {"a": "लावरोव वोन्सान शहर पहुंचे।", "b": "ज़ेलेंस्की बर्लिन शहर पहुंचे।"}
+    found = search("Lavrov Wonsan", texts=texts)
+    best, other = found.hits
+    assert best.chunk.path == "a.txt"
+    assert set(best.matched) == {"Lavrov", "Wonsan"}
+    # Two chunks, each sound in one: information log(1 + 1.5 / 1.5) = log 2 for either; the
+    # words themselves are in none: log(1 + 2.5 / 0.5) = log 6 each.
+    assert best.keyword == pytest.approx(math.log(2) / math.log(6))
+    assert best.score == pytest.approx(best.dense + KEYWORD_WEIGHT * best.keyword)
+    assert (other.keyword, other.keyword_rank, other.matched) == (0, None, ())
+    other_way = search("ज़ेलेंस्की", texts={"a": "Zelensky came.", "b": "It rained."})
+    assert other_way.hits[0].chunk.path == "a.txt"
+
+
+def test_sounds_count_only_between_scripts(search: Search) -> None:
+    found = search("Lavrov", texts={"a": "He met Levrev there today.", "b": "Nobody came."})
+    assert all(hit.keyword == 0 for hit in found.hits)
+
+
+def test_numbers_match_in_the_digits_of_any_script(search: Search) -> None:
+    texts = {"a": "वहाँ १५,००० लोग थे जो चले गए।", "b": "वहाँ १६,००० लोग थे जो चले गए।"}
+    found = search("zzz 15000", texts=texts)
+    assert found.hits[0].chunk.path == "a.txt"
+    assert found.hits[0].matched == ("15000",)
+
+
+# What is kept out, and what goes together
+
+
+def test_boilerplate_is_neither_found_nor_shown(search: Search, embedder: FakeEmbedder) -> None:
+    notice = "Subscribe to our daily newsletter here"
+    texts = {
+        "a": f"The old dam was repaired in twelve days by engineers.\n\n{notice}",
+        "b": f"The new school has room for many children of the valley.\n\n{notice}",
+    }
+    found = search("subscribe daily newsletter", texts=texts)
+    assert all(notice not in item.quote.text for item in found.evidence)
+    assert all(hit.keyword == 0 for hit in found.hits)
+    assert notice not in embedder.passages
+    assert found.best_cosine == pytest.approx(0, abs=1e-6)
+    # The text stays whole.
+    assert all(notice in hit.chunk.text for hit in found.hits)
+
+
+def test_nearly_the_same_sentence_counts_once_and_names_every_file(search: Search) -> None:
+    words_ = "Rain fell on the hills above the town for nine days in"
+    texts = {
+        "a": f"{words_} July.",
+        "b": f"{words_} July 2024.",  # another number: another claim
+        "c": f"{words_.upper()} JULY!",
+        "d": f"{words_} July, it seems.",  # 13 of 15 words: 0.87
+        "e": f"{words_} a July like none before.",  # 13 of 17 words
+    }
+    found = search("How long did rain fall on the hills?", texts=texts, evidence=6)
+    groups = {
+        frozenset([item.quote.chunk.path, *(q.chunk.path for q in item.also)])
+        for item in found.evidence
+    }
+    assert groups == {
+        frozenset({"a.txt", "c.txt", "d.txt"}), frozenset({"b.txt"}), frozenset({"e.txt"}),
+    }  # fmt: skip
+    for item in found.evidence:
+        for quote in (item.quote, *item.also):
+            assert quote.chunk.text == texts[quote.chunk.path[0]]
+
+
+def test_a_pronoun_brings_the_sentence_before(search: Search) -> None:
+    text = "Lavrov left Moscow on Friday. He arrived in the city of Wonsan. Snow covered the town."
+    found = search("arrived in Wonsan", texts={"a": text}, evidence=3)
+    shown = {item.quote.text for item in found.evidence}
+    assert "Lavrov left Moscow on Friday. He arrived in the city of Wonsan." in shown
+    assert "Snow covered the town." in shown
+    for item in found.evidence:
+        assert text[item.quote.start : item.quote.end] == item.quote.text
+    hindi = "लावरोव शुक्रवार को मास्को से निकले। वह वोन्सान शहर पहुंचे और रुके।"
+    found = search("Wonsan", texts={"a": hindi}, evidence=1)
+    assert found.evidence[0].quote.text == hindi
+
+
+# Filters and the reranker
+
+
+def test_only_some_documents_are_looked_in(search: Search, settings: Settings) -> None:
+    texts = {f"a{n}": f"Rain fell on hill {n} today." for n in range(9)} | {
+        "b": "Rain fell there too."
+    }
+    found = search("rain fell", texts=texts)
+    assert len(found.hits) == 8
+    index = Index.load(settings.store)
+    try:
+        found = retrieve("rain fell", index, FakeEmbedder(), k=8, evidence=4, within=["b.txt"])
+        assert paths(found) == ["b.txt"]
+        assert {item.quote.chunk.path for item in found.evidence} == {"b.txt"}
+        assert retrieve("rain", index, FakeEmbedder(), k=8, evidence=4, within=[]).hits == ()
+    finally:
+        index.close()
+
+
+def test_a_reranker_reorders_chunks_and_sentences(search: Search, settings: Settings) -> None:
+    class Backwards:
+        """Likes what is long."""
+
+        identity = "backwards"
+
+        def scores(self, question: str, texts: Sequence[str]) -> list[float]:
+            return [float(len(text)) for text in texts]
+
+    texts = {"a": "Rain fell today here.", "b": "Rain fell on the far hills of the north too."}
+    search("rain fell today here", texts=texts)
+    index = Index.load(settings.store)
+    try:
+        plain = retrieve("rain fell today here", index, FakeEmbedder(), k=2, evidence=2)
+        found = retrieve(
+            "rain fell today here", index, FakeEmbedder(), k=2, evidence=2, reranker=Backwards()
+        )
+    finally:
+        index.close()
+    assert paths(plain) == ["a.txt", "b.txt"]
+    assert paths(found) == ["b.txt", "a.txt"]
+    assert [hit.reranked for hit in found.hits] == [len(texts["b"]), len(texts["a"])]
+    assert [item.quote.chunk.path for item in found.evidence] == ["b.txt", "a.txt"]
+    assert all(hit.reranked is None for hit in plain.hits)
