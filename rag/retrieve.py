@@ -36,7 +36,7 @@ MIN_WORDS = 4
 # (Jaccard) and all their numbers.
 SAME = 0.85
 # A sentence is shown with the one before it only where both are not longer, in characters.
-LONGEST_PAIR = 500
+LONGEST_PAIR = 400
 # What a reranker is given: the best chunks, and this many times the sentences wanted.
 RERANKED = 20
 RERANKED_SENTENCES = 3
