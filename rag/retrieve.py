@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from rag.datatypes import Evidence, Hit, Quote
 from rag.embedding import Embedder, Vectors
@@ -26,7 +27,7 @@ from rag.language import dominant_script, numbers, refers_back, sound, word_span
 from rag.reranking import Reranker
 
 # Candidates that each leg brings before fusion: this many times the chunks asked for.
-DEPTH = 6
+DEPTH = 3
 KEYWORD_WEIGHT = 0.08
 # A sentence is ranked by its own cosine plus this many times its chunk's score.
 CHUNK_SHARE = 2.0
@@ -35,6 +36,8 @@ MIN_WORDS = 4
 # Sentences of two files are one piece of evidence when they share this part of their words
 # (Jaccard) and all their numbers.
 SAME = 0.85
+# So many times the wanted sentences are looked at for such copies.
+COMPARED = 6
 # A sentence is shown with the one before it only where both are not longer, in characters.
 LONGEST_PAIR = 400
 # What a reranker is given: the best chunks, and this many times the sentences wanted.
@@ -198,7 +201,7 @@ def _reranked(
     if reranker is None:
         return {}
     rows = [c.row for c in ranked[:RERANKED]]
-    texts = [index.text.chunk(row).text for row in rows]
+    texts = [chunk.text for chunk in index.text.chunks(rows)]
     return dict(zip(rows, reranker.scores(question, texts), strict=True))
 
 
@@ -212,7 +215,7 @@ def _hits(
     keyword = _ranks((c.row, c.keyword) for c in ranked if c.keyword > 0)
     return tuple(
         Hit(
-            chunk=index.text.chunk(c.row),
+            chunk=chunk,
             score=c.score,
             dense_rank=dense[c.row],
             keyword_rank=keyword.get(c.row),
@@ -221,7 +224,7 @@ def _hits(
             matched=c.matched,
             reranked=scores.get(c.row),
         )
-        for c in best
+        for c, chunk in zip(best, index.text.chunks([c.row for c in best]), strict=True)
     )
 
 
@@ -232,13 +235,22 @@ def _ranks(scored: Iterable[tuple[int, float]]) -> dict[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A sentence that may be evidence; `quote` may begin with the one before it."""
+    """A sentence that may be evidence, and the one before it in its chunk."""
 
     score: float
     cosine: float
     sentence: Sentence
-    alone: Quote
+    before: Sentence | None
     quote: Quote
+
+    def with_lead(self, index: Index) -> Quote:
+        """Return the quote, with the sentence before where a pronoun needs it."""
+        before, quote = self.before, self.quote
+        if before is None or len(before.words) < MIN_WORDS:
+            return quote
+        if quote.end - before.start > LONGEST_PAIR or not refers_back(quote.text):
+            return quote
+        return index.quote(quote.chunk, before.start, quote.end)
 
 
 def _evidence(
@@ -254,14 +266,13 @@ def _evidence(
     for candidate, hit in zip(best, hits, strict=True):
         before: Sentence | None = None
         for sentence, cosine in candidate.sentences:
-            alone = index.quote(hit.chunk, sentence.start, sentence.end)
-            if len(sentence.words) >= MIN_WORDS and not _asks(alone.text):
+            quote = index.quote(hit.chunk, sentence.start, sentence.end)
+            if len(sentence.words) >= MIN_WORDS and not _asks(quote.text):
                 share = sum(
                     t.share(sentence.words, sentence.sounds, candidate.script) for t in terms
                 )
                 score = cosine + CHUNK_SHARE * candidate.score + KEYWORD_WEIGHT * share
-                quote = _with_lead(alone, before, hit, index)
-                pieces.append(_Piece(score, cosine, sentence, alone, quote))
+                pieces.append(_Piece(score, cosine, sentence, before, quote))
             before = sentence
     pieces.sort(key=lambda p: (-p.score, p.quote.chunk.path, p.quote.start))
     if reranker is not None:
@@ -270,7 +281,7 @@ def _evidence(
         order = sorted(range(len(first)), key=lambda place: -scores[place])
         pieces = [*(first[place] for place in order), *pieces[len(first) :]]
     return tuple(
-        Evidence(number, group[0].quote, group[0].cosine, _elsewhere(group))
+        Evidence(number, group[0].with_lead(index), group[0].cosine, _elsewhere(group))
         for number, group in enumerate(_grouped(pieces, count), 1)
     )
 
@@ -280,18 +291,10 @@ def _asks(text: str) -> bool:
     return text.rstrip(" \t\n\"'”’»)」』").endswith(("?", "؟", "？"))
 
 
-def _with_lead(alone: Quote, before: Sentence | None, hit: Hit, index: Index) -> Quote:
-    """Return the sentence, with the one before it where a pronoun needs that."""
-    near = before is not None and alone.end - before.start <= LONGEST_PAIR
-    if before is None or not near or len(before.words) < MIN_WORDS:
-        return alone
-    return index.quote(hit.chunk, before.start, alone.end) if refers_back(alone.text) else alone
-
-
 def _grouped(pieces: Iterable[_Piece], count: int) -> list[list[_Piece]]:
     """Gather the same sentences of several files; return the first `count` groups."""
     groups: list[list[_Piece]] = []
-    for piece in pieces:
+    for piece in islice(pieces, COMPARED * count):
         group = next((g for g in groups if _same(g[0], piece)), None)
         if group is not None:
             group.append(piece)
@@ -304,11 +307,11 @@ def _same(one: _Piece, other: _Piece) -> bool:
     a, b = one.sentence.words, other.sentence.words
     if len(a & b) < SAME * len(a | b):
         return False
-    return a == b or set(numbers(one.alone.text)) == set(numbers(other.alone.text))
+    return a == b or set(numbers(one.quote.text)) == set(numbers(other.quote.text))
 
 
 def _elsewhere(group: Sequence[_Piece]) -> tuple[Quote, ...]:
     """Return one quote of each other file that says the same."""
     first = group[0].quote.chunk.path
-    others = {p.quote.chunk.path: p.alone for p in reversed(group)}
+    others = {p.quote.chunk.path: p.quote for p in reversed(group)}
     return tuple(quote for path, quote in sorted(others.items()) if path != first)

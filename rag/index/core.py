@@ -163,7 +163,7 @@ class Index:
                 Entry(
                     document,
                     source,
-                    tuple(self.text.chunk(r) for r in rows),
+                    tuple(self.text.chunks(rows)),
                     tuple(tuple((s.start, s.end) for s in groups[r]) for r in rows),
                     self._chunks.vectors(rows),
                     self._sentences.vectors([s.id for s in flat if not s.boilerplate]),

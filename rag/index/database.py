@@ -19,7 +19,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rag.datatypes import Chunk, Document, Filter
 from rag.errors import StoreCorrupt
@@ -51,16 +51,16 @@ CREATE VIRTUAL TABLE words USING fts5(
 );
 CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, 'col');
 """
-_CHUNK = """
-SELECT c.name, d.digest, d.path, c.start, c."end", c.page, c.text, c.context
-FROM chunks c JOIN documents d ON d.id = c.document WHERE c.id = ?
+_CHUNKS = """
+SELECT c.id, c.name, d.digest, d.path, c.start, c."end", c.page, c.text, c.context
+FROM chunks c JOIN documents d ON d.id = c.document
+WHERE c.id IN (SELECT value FROM json_each(?))
 """
 # A list of any length as one value.
 _LISTED = "SELECT value FROM json_each(?)"
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
+class Sentence(NamedTuple):
     """A row of the sentences table; offsets refer to the document's text.
 
     `boilerplate` says that it is not ranked and has no vector. `words` and `sounds` are
@@ -235,10 +235,18 @@ class Database:
 
     def chunk(self, row: int) -> Chunk:
         """Return one chunk by its row id; raises `StoreCorrupt` where there is none."""
-        rows = self._rows(_CHUNK, (row,))
-        if not rows:
-            raise _corrupt(self._path, f"it has no chunk {row}")
-        return Chunk(*rows[0])  # type: ignore[arg-type]  # the schema fixes the types
+        return self.chunks([row])[0]
+
+    def chunks(self, rows: Sequence[int]) -> list[Chunk]:
+        """Return chunks by their row ids; raises `StoreCorrupt` where there is none."""
+        # The schema fixes the types.
+        found = {
+            row: Chunk(*values)  # type: ignore[arg-type]
+            for row, *values in self._rows(_CHUNKS, (_listed(rows),))
+        }
+        if missing := set(rows) - found.keys():
+            raise _corrupt(self._path, f"it has no chunk {min(missing)}")
+        return [found[row] for row in rows]
 
     def scripts(self, rows: Collection[int]) -> dict[int, str]:
         """Return the script of most letters of each chunk."""
@@ -260,11 +268,11 @@ class Database:
             f"WHERE chunk IN ({_LISTED}) ORDER BY chunk, start"
         )
         result: dict[int, list[Sentence]] = {chunk: [] for chunk in chunks}
-        for i, chunk, start, end, skipped, said, heard in self._rows(query, (_listed(chunks),)):
-            sets = frozenset(str(said).split()), frozenset(str(heard).split())
-            span = int(str(start)), int(str(end))
-            row = int(str(chunk))
-            result[row].append(Sentence(int(str(i)), row, *span, bool(skipped), *sets))
+        # Hundreds of rows a question: the schema fixes the types, nothing is converted.
+        rows: Any = self._rows(query, (_listed(chunks),))
+        for i, chunk, start, end, skipped, said, heard in rows:
+            sets = frozenset(said.split()), frozenset(heard.split())
+            result[chunk].append(Sentence(i, chunk, start, end, bool(skipped), *sets))
         return result
 
     def search(
