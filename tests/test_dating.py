@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from rag.reading import read_document
 from rag.reading.dating import HEAD_LINES, LONGEST_LINE, date_of
 
 
@@ -54,3 +57,15 @@ def test_only_short_lines_of_the_head_are_looked_at() -> None:
     assert date_of("a.txt", f"{head}\nline\n{line}") == ""
     assert date_of("a.txt", "") == ""
     assert date_of("2024-01-02.txt", line) == "2024-01-02"  # the name comes first
+
+
+def test_a_dateline_is_no_title(tmp_path: Path) -> None:
+    def title(text: str) -> str:
+        (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+        return read_document(tmp_path / "a.txt", "a.txt", max_bytes=10**6).title
+
+    assert title("\nFri. Nov 22nd, 2024\n\nA flood in the north\n\nText.") == "A flood in the north"
+    assert title("Aug 13, 2025") == "Aug 13, 2025"
+    assert title("The flood of 13 August 2025 and what came after it") == (
+        "The flood of 13 August 2025 and what came after it"
+    )

@@ -154,7 +154,9 @@ def _ask(
         language=answer.language,
         confidence=answer.confidence,
         citations=tuple(
-            _passage(c.number, c.quote, question, parts.index) for c in answer.citations
+            _passage(c.number, quote, question, parts.index)
+            for c in answer.citations
+            for quote in (c.quote, *c.also)
         ),
         seconds=seconds,
         first_seconds=first,

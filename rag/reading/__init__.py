@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from rag.datatypes import Document
 from rag.errors import ReadingError
-from rag.reading.dating import date_of
+from rag.reading.dating import date_of, is_dateline
 from rag.reading.decoding import decode
 from rag.reading.pdf import read_pdf
 
@@ -30,6 +30,7 @@ SUFFIXES = PLAIN_SUFFIXES | {".pdf"}
 """The suffixes, in lower case, of files that are looked for in folders."""
 
 _TITLE_CHARS = 120
+_TITLE_LINES = 4
 _BLOCK = 1 << 20
 _MARKDOWN_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+([^\s#].*)$", re.MULTILINE)
 
@@ -116,13 +117,14 @@ def _too_big(where: str, size: int, max_bytes: int) -> ReadingError:
 
 
 def _title(text: str, suffix: str) -> str:
-    """Return the first heading of Markdown, else the first line that is not blank."""
+    """Return the first heading of Markdown, else the first line that is no mere date."""
     beginning = text[: 1 << 16]
     heading = _MARKDOWN_HEADING.search(beginning) if suffix in {".md", ".markdown"} else None
     if heading:
         return _shortened(heading[1].rstrip().rstrip("#"))
-    lines = io.StringIO(beginning)
-    return next((_shortened(line) for line in islice(lines, 1000) if line.strip()), "")
+    lines = [line for line in islice(io.StringIO(beginning), 1000) if line.strip()]
+    told = (line for line in lines[:_TITLE_LINES] if not is_dateline(line.strip()))
+    return _shortened(next(told, lines[0] if lines else ""))
 
 
 def _sane(meta: str) -> str:

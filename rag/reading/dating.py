@@ -14,8 +14,11 @@ import unicodedata
 from datetime import date
 from itertools import islice
 
+from rag.language import words
+
 HEAD_LINES = 12
 LONGEST_LINE = 80
+DATELINE_WORDS = 6
 _IN_NAME = re.compile(r"(?<![0-9])((?:19|20)[0-9]{2})([-_.]?)([01][0-9])\2([0-3][0-9])(?![0-9])")
 _YEAR = re.compile(r"(?:19|20)[0-9]{2}")
 _SETTINGS = {
@@ -40,6 +43,11 @@ def date_of(name: str, text: str) -> str:
         if day:
             return day
     return ""
+
+
+def is_dateline(line: str) -> bool:
+    """Whether a line says little more than a date."""
+    return len(line) <= LONGEST_LINE and len(words(line)) <= DATELINE_WORDS and bool(_in_line(line))
 
 
 def _in_line(line: str) -> str:
