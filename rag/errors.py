@@ -13,6 +13,7 @@
     │   ├── StoreMissing         no index has been built yet
     │   ├── StoreCorrupt         the index on disk contradicts itself
     │   ├── StoreMismatch        the index was built by another embedder or chunking
+    │   │   └── StoreOutdated    the index was written by an older version
     │   └── StoreReadOnly        the index cannot be written
     ├── GenerationError          the generator stopped with an error
     └── EvaluationError          a question set or a run cannot be used
@@ -92,6 +93,10 @@ class StoreCorrupt(StoreError):  # noqa: N818
 
 class StoreMismatch(StoreError):  # noqa: N818
     """The index was built by another embedder or another chunking."""
+
+
+class StoreOutdated(StoreMismatch):
+    """The index was written by an older version of the program."""
 
 
 class StoreReadOnly(StoreError):  # noqa: N818

@@ -20,7 +20,7 @@ from rag.boilerplate import boilerplate, outline
 from rag.chunking import Chunked, chunk_document, chunking_identity
 from rag.datatypes import Chunk, Document, Manifest
 from rag.embedding import Embedder
-from rag.errors import NoDocumentsError, ReadingError, StoreMissing
+from rag.errors import NoDocumentsError, ReadingError, StoreMissing, StoreOutdated
 from rag.index import Entry, Index, writing
 from rag.language import text_language, words
 from rag.models import Progress
@@ -149,7 +149,7 @@ def index_documents(
             f"There are no documents in {where}", f"Kinds of files that are read: {kinds}."
         )
     with writing(settings.store, progress.note):
-        old = [] if rebuild else _old_entries(settings.store, embedder, chunking)
+        old = [] if rebuild else _old_entries(settings.store, embedder, chunking, progress)
         reader = _Reader(settings, embedder, progress, old)
         for line in listing.failed:
             reader.fail(line)
@@ -172,10 +172,14 @@ def index_documents(
     return reader.report(parts, listing.ignored, manifest, written)
 
 
-def _old_entries(store: Path, embedder: Embedder, chunking: str) -> list[Entry]:
+def _old_entries(store: Path, embedder: Embedder, chunking: str, progress: Progress) -> list[Entry]:
     try:
         index = Index.load(store)
     except StoreMissing:
+        return []
+    except StoreOutdated:
+        # Nothing is lost but time: everything in an index comes from the documents.
+        progress.note("The index was written by an older version: building it anew.")
         return []
     try:
         index.check(embedder.identity, chunking)

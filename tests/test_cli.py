@@ -462,6 +462,90 @@ def test_search_shows_scores_names_and_offsets(rag_: Run) -> None:
     assert "keywords #1" in first
 
 
+def test_search_tells_why(rag_: Run) -> None:
+    first = rag_("search", "how many people moved into relief camps").stdout.splitlines()[0]
+    assert "people, moved, into, relief, camps" in first
+    hit = json.loads(rag_("search", "--json", "relief camps").stdout)["hits"][0]
+    assert hit["matched"] == ["relief", "camps"]
+    assert (hit["keyword"], hit["keyword_rank"], hit["dense_rank"]) == (1.0, 1, 1)
+    assert hit["score"] == pytest.approx(hit["dense"] + 0.08 * hit["keyword"], abs=2e-4)
+    assert hit["reranked"] is None
+
+
+def test_only_some_documents_are_asked(rag_: Run, ask: Run, small_documents: Path) -> None:
+    (small_documents / "2024-05-01.txt").write_text("Troops were sent home.", encoding="utf-8")
+
+    def names(*flags: str) -> set[str]:
+        found = rag_("search", "--json", "troops sent", *flags)
+        assert found.exit_code == 0, found.output
+        return {hit["path"] for hit in json.loads(found.stdout)["hits"]}
+
+    assert len(names()) == 4
+    assert names("--in", "river*") == {"river.txt"}
+    assert names("--lang", "HI") == {"सैनिक.txt"}
+    assert names("--since", "2024-05", "--until", "2024") == {"2024-05-01.txt"}
+    assert ask("how many troops were sent?").stdout.startswith("15,000")
+    assert ask("--lang", "en", "how many troops were sent?").exit_code == 3
+
+
+def test_a_filter_that_lets_nothing_pass_is_named(rag_: Run, ask: Run) -> None:
+    for run in (lambda *w: rag_("search", *w), ask):
+        one_error(run("--in", "zz*", "x y"), 1, "No document passes --in zz*", "rag info")
+        one_error(run("--lang", "fi", "--since", "2020", "x y"), 1, "--lang fi --since 2020")
+        one_error(run("--since", "13.8.2025", "x y"), 2, "--since 13.8.2025 is no date")
+        one_error(run("--until", "2025-13", "x y"), 2, "--until 2025-13 is no date")
+
+
+def test_info_tells_date_and_language(rag_: Run, small_documents: Path) -> None:
+    (small_documents / "2024-05-01.txt").write_text("Troops were sent home.", encoding="utf-8")
+    rag_("index")
+    listed = {f["path"]: f for f in json.loads(rag_("info", "--json").stdout)["files"]}
+    assert (listed["2024-05-01.txt"]["date"], listed["2024-05-01.txt"]["language"]) == (
+        "2024-05-01",
+        "en",
+    )
+    assert (listed["सैनिक.txt"]["date"], listed["सैनिक.txt"]["language"]) == (None, "hi")
+    assert "2024-05-01.txt  2024-05-01  en" in rag_("info").stdout
+
+
+def test_a_copy_is_cited_beside_the_original(ask: Run, small_documents: Path) -> None:
+    text = (small_documents / "सैनिक.txt").read_text(encoding="utf-8")
+    (small_documents / "copy.txt").write_text(f"{text}\nAnd more.", encoding="utf-8")
+    result = ask("how many troops were sent?")
+    assert "[1] सैनिक.txt, also in copy.txt" in result.stdout
+    cited = json.loads(ask("--json", "how many troops were sent?").stdout)["citations"]
+    assert [(c["path"], [a["path"] for a in c["also"]]) for c in cited] == [
+        ("सैनिक.txt", ["copy.txt"])
+    ]
+    assert cited[0]["also"][0]["quote"] == cited[0]["quote"]
+    assert ask("-q", "how many troops were sent?").stdout == "15,000 [1] (सैनिक.txt, copy.txt)\n"
+
+
+def test_a_reranker_is_loaded_only_when_it_is_named(
+    rag_: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Upside:
+        identity = "upside"
+
+        def scores(self, question: str, texts: list[str]) -> list[float]:
+            return [float(place) for place in range(len(texts))]
+
+    loaded: list[str] = []
+
+    def load(name: str, *, offline: bool) -> Upside:
+        loaded.append(name)
+        return Upside()
+
+    monkeypatch.setattr(rag.session.CrossEncoderReranker, "load", load)
+    plain = json.loads(rag_("search", "--json", "relief camps").stdout)["hits"]
+    assert loaded == []
+    found = rag_("search", "--json", "--reranker", "some/encoder", "relief camps")
+    assert loaded == ["some/encoder"]
+    hits = json.loads(found.stdout)["hits"]
+    assert [h["path"] for h in hits] == [h["path"] for h in reversed(plain)]
+    assert [h["reranked"] for h in hits] == [2.0, 1.0, 0.0]
+
+
 def test_models_list_and_path(rag_: Run, tmp_path: Path) -> None:
     env = {"RAG_MODELS": str(tmp_path / "models")}
     listed = CliRunner().invoke(rag_app, ["models", "list", "--json"], env=env)

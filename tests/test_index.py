@@ -23,19 +23,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.chunking import chunk_document
-from rag.datatypes import Chunk, Document
+from rag.datatypes import Chunk, Document, Filter
 from rag.errors import (
     RagError,
     StoreCorrupt,
     StoreError,
     StoreMismatch,
     StoreMissing,
+    StoreOutdated,
     StoreReadOnly,
 )
 from rag.index import FORMAT, Entry, Index, store, writing
 from rag.index.vectors import VectorIndex
 from rag.ingest import index_documents
-from rag.language import words
+from rag.language import sound, words
 from rag.settings import Settings
 
 EMBEDDER = FakeEmbedder(dimension=64)
@@ -395,6 +396,77 @@ def test_the_index_refuses_another_chunking(index: Index) -> None:
         index.check("fake@1", "sentences-1/900")
     for part in ("sentences-1/40", "sentences-1/900", "rag index --rebuild"):
         assert part in str(error.value)
+
+
+def test_an_older_format_is_called_so(copy: Path) -> None:
+    pointer = json.loads((copy / "CURRENT").read_text(encoding="utf-8"))
+    manifest = copy / pointer["generation"] / "manifest.json"
+    raw = json.loads(manifest.read_text(encoding="utf-8"))
+    manifest.write_text(json.dumps({**raw, "format": FORMAT - 1}), encoding="utf-8")
+    pointer["manifest"] = store.sha256(manifest)
+    (copy / "CURRENT").write_text(json.dumps(pointer), encoding="utf-8")
+    with pytest.raises(StoreOutdated, match=rf"format {FORMAT - 1}.*rag index --rebuild"):
+        Index.load(copy)
+
+
+def test_documents_are_selected_by_name_language_and_date(tmp_path: Path) -> None:
+    dated = {
+        "news/old.txt": ("2024-11-22", "hi"),
+        "news/new.txt": ("2025-08-13", "hi"),
+        "other/new.md": ("2025-08-31", "en"),
+        "none.txt": ("", "en"),
+    }
+    entries = []
+    for name, (date, code) in dated.items():
+        plain = entry(name, f"The text of {name}.")
+        document = replace(plain.document, date=date)
+        entries.append(replace(plain, document=document, language=code))
+    save(tmp_path, entries)
+    with opened(tmp_path) as index:
+
+        def select(**wanted: str) -> set[str]:
+            return set(index.text.select(Filter(**wanted)))
+
+        assert select() == set(dated)
+        assert select(pattern="news/*") == {"news/old.txt", "news/new.txt"}
+        assert select(pattern="new.*") == {"news/new.txt", "other/new.md"}
+        assert select(pattern="*.txt") == {"news/old.txt", "news/new.txt", "none.txt"}
+        assert select(language="hi") == {"news/old.txt", "news/new.txt"}
+        assert select(since="2025") == {"news/new.txt", "other/new.md"}
+        assert select(since="2025-08-14") == {"other/new.md"}
+        assert select(until="2025-08") == {"news/old.txt", "news/new.txt", "other/new.md"}
+        assert select(until="2025-08-13") == {"news/old.txt", "news/new.txt"}
+        assert select(since="2025-08-13", until="2025-08-13") == {"news/new.txt"}
+        assert select(language="en", until="2030") == {"other/new.md"}
+        assert select(pattern="zzz") == set()
+        listed = {d.path: (d.date, d.language) for d in index.text.names()}
+        assert listed == dated
+        assert {e.document.date for e in index.entries()} == {d for d, _ in dated.values()}
+
+
+def test_boilerplate_has_no_vector_and_no_words(tmp_path: Path) -> None:
+    text = "Latest News\n\nThe dam broke in July.\n"
+    plain = entry("a.txt", text)
+    assert plain.sentences == (((0, 11), (13, 35)),)
+    marked = replace(plain, sentence_vectors=plain.sentence_vectors[1:], boilerplate=frozenset({0}))
+    save(tmp_path, [marked])
+    with opened(tmp_path) as index:
+        assert (index.text.count("sentences"), index.manifest.sentences) == (1, 1)
+        assert index.text.search(["latest"], [], 5) == []
+        assert len(index.text.search(["dam"], [], 5)) == 1
+        assert index.text.text("a.txt") == text
+        (again,) = index.entries()
+        assert again.boilerplate == {0}
+        assert again.sentences == plain.sentences
+        assert np.array_equal(again.sentence_vectors, marked.sentence_vectors)
+
+
+def test_sounds_are_searched_beside_words(index: Index) -> None:
+    # ज़िले has two consonants; "launch" is lnc; Monday and सोमवार do not sound alike.
+    (only,) = index.text.search([], [sound("launch")], 5)
+    assert "launch" in index.text.chunk(only[0]).text
+    assert index.text.frequencies([sound("launch"), "zzz"], "sounds") == {"lnc": 1, "zzz": 0}
+    assert index.text.frequencies(["launch", "zzz"]) == {"launch": 1, "zzz": 0}
 
 
 def test_another_format_is_a_mismatch(copy: Path) -> None:

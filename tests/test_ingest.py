@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -593,3 +595,61 @@ def test_indexing_in_steps_gives_the_same_as_at_once(
     assert one.manifest.files == other.manifest.files
     one.close()
     other.close()
+
+
+def test_an_index_of_an_older_version_is_built_anew(
+    run: Run, small_documents: Path, settings: Settings, progress: RecordingProgress
+) -> None:
+    run(small_documents)
+    pointer = json.loads((settings.store / "CURRENT").read_text(encoding="utf-8"))
+    manifest = settings.store / pointer["generation"] / "manifest.json"
+    raw = json.loads(manifest.read_text(encoding="utf-8"))
+    manifest.write_text(json.dumps({**raw, "format": raw["format"] - 1}), encoding="utf-8")
+    pointer["manifest"] = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    (settings.store / "CURRENT").write_text(json.dumps(pointer), encoding="utf-8")
+    report = run(small_documents)
+    assert len(report.added) == 3
+    assert "The index was written by an older version: building it anew." in progress.notes
+
+
+def test_boilerplate_is_a_matter_of_the_whole_collection(
+    run: Run, settings: Settings, embedder: FakeEmbedder, tmp_path: Path
+) -> None:
+    folder, line = tmp_path / "d", "Leave a Reply"
+    dam = "The old dam was repaired in twelve days by engineers."
+    write(folder, dam=f"{dam}\n\n{line}\n")
+    run(folder)
+    assert line in embedder.passages
+    write(folder, school=f"The new school has room for many children of the valley.\n\n{line}\n")
+    embedder.passages.clear()
+    assert run(folder).added == ("school.txt",)
+    # The old document's chunk is embedded again without the line; its sentence is known.
+    assert line not in " ".join(embedder.passages)
+    index = Index.load(settings.store)
+    try:
+        entries = {e.document.path: e for e in index.entries()}
+    finally:
+        index.close()
+    assert entries["dam.txt"].boilerplate == {1}
+    assert len(entries["dam.txt"].sentence_vectors) == 1
+    assert entries["dam.txt"].document.text == f"{dam}\n\n{line}\n"
+    (folder / "school.txt").unlink()
+    run(folder)
+    index = Index.load(settings.store)
+    try:
+        assert index.entries()[0].boilerplate == frozenset()
+    finally:
+        index.close()
+
+
+def test_the_title_is_embedded_but_not_quoted(
+    run: Run, settings: Settings, embedder: FakeEmbedder, tmp_path: Path
+) -> None:
+    body = " ".join(f"Sentence number {n} of the story is here." for n in range(60))
+    write(tmp_path / "d", story=f"The flood of July\n\n{body}")
+    run(tmp_path / "d")
+    found = chunks(settings.store)
+    assert len(found) > 1
+    assert [chunk.context for chunk in found] == ["", *["The flood of July"] * (len(found) - 1)]
+    assert f"The flood of July\n{found[1].text}" in embedder.passages
+    assert "flood" not in found[1].text

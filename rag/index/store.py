@@ -20,7 +20,14 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from rag.datatypes import Manifest
-from rag.errors import StoreCorrupt, StoreError, StoreMismatch, StoreMissing, StoreReadOnly
+from rag.errors import (
+    StoreCorrupt,
+    StoreError,
+    StoreMismatch,
+    StoreMissing,
+    StoreOutdated,
+    StoreReadOnly,
+)
 
 FORMAT = 2
 POINTER = "CURRENT"
@@ -191,7 +198,8 @@ def current(store: Path) -> tuple[Path, Manifest]:
             raise StoreCorrupt(f"{folder / MANIFEST} was changed", REBUILD)
         raw = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if raw.get("format") != FORMAT:
-            raise StoreMismatch(
+            older = isinstance(raw.get("format"), int) and raw["format"] < FORMAT
+            raise (StoreOutdated if older else StoreMismatch)(
                 f"The index in {store} has format {raw.get('format')}, this program reads {FORMAT}",
                 REBUILD,
             )
