@@ -176,6 +176,21 @@ def without(name: str) -> Iterator[None]:
             setattr(rag.retrieve, attribute, value)
 
 
+@contextmanager
+def contexts(kept: bool) -> Iterator[None]:
+    """Embed chunks with their title and heading, or without."""
+    inputs = rag.ingest._inputs
+
+    def bare(document: Any, chunks: Any, spans: Any, skipped: Any) -> list[str]:
+        return inputs(document, [replace(c, context="") for c in chunks], spans, skipped)
+
+    rag.ingest._inputs = inputs if kept else bare
+    try:
+        yield
+    finally:
+        rag.ingest._inputs = inputs
+
+
 def speed(asked: Sequence[str], index: Index, embedder: Cached) -> str:
     """Return the time of a whole search in times of embedding its question (medians)."""
     whole, alone = [], []
@@ -206,19 +221,13 @@ def main() -> None:
                 cells = row(questions(data[asked]), gold, index, embedder, chunks=False)
             title = f"without {name}" if name else "as shipped"
             print(f"| {title} | {asked}→{read} | {cells} |", flush=True)
-    for context in (True, False):
-        inputs = rag.ingest._inputs
-        if not context:
-            rag.ingest._inputs = lambda document, chunks, spans, skipped: inputs(
-                document, [replace(c, context="") for c in chunks], spans, skipped
-            )
+    for title in (True, False):
         for asked, read in PAIRS:
             files, gold = by_article(data[read])
-            with indexed(files, embedder) as index:
+            with contexts(title), indexed(files, embedder) as index:
                 cells = row(questions(data[asked]), gold, index, embedder, chunks=True)
-            title = "with" if context else "without"
-            print(f"| articles, {title} title | {asked}→{read} | {cells} |", flush=True)
-        rag.ingest._inputs = inputs
+            name = "with" if title else "without"
+            print(f"| articles, {name} title | {asked}→{read} | {cells} |", flush=True)
     print("\nTime of a search, in times of embedding its question:")
     for asked, read in PAIRS:
         with indexed(by_paragraph(data[read])[0], embedder) as index:
