@@ -161,7 +161,9 @@ def row(
 @contextmanager
 def without(name: str) -> Iterator[None]:
     """Switch a part of the search off."""
-    kept = {n: getattr(rag.retrieve, n) for n in ("KEYWORD_WEIGHT", "sound", "refers_back")}
+    kept: dict[str, Any] = {
+        n: getattr(rag.retrieve, n) for n in ("KEYWORD_WEIGHT", "sound", "refers_back")
+    }
     changed: dict[str, Any] = {
         "keywords": {"KEYWORD_WEIGHT": 0.0},
         "sounds": {"sound": lambda _: ""},
@@ -221,12 +223,12 @@ def main() -> None:
                 cells = row(questions(data[asked]), gold, index, embedder, chunks=False)
             title = f"without {name}" if name else "as shipped"
             print(f"| {title} | {asked}→{read} | {cells} |", flush=True)
-    for title in (True, False):
+    for kept in (True, False):
         for asked, read in PAIRS:
             files, gold = by_article(data[read])
-            with contexts(title), indexed(files, embedder) as index:
+            with contexts(kept), indexed(files, embedder) as index:
                 cells = row(questions(data[asked]), gold, index, embedder, chunks=True)
-            name = "with" if title else "without"
+            name = "with" if kept else "without"
             print(f"| articles, {name} title | {asked}→{read} | {cells} |", flush=True)
     print("\nTime of a search, in times of embedding its question:")
     for asked, read in PAIRS:

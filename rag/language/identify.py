@@ -66,23 +66,19 @@ def dominant_script(text: str) -> str:
 
 def language(text: str) -> str:
     """Return the ISO 639-1 code of a question's language; `"en"` where nothing tells."""
-    script = _frame_script(text)
-    if script == "Han" and _script_counts(text).keys() & {"Hiragana", "Katakana"}:
-        return "ja"
-    if script in CANDIDATES:
-        return _judged(text, script)
-    return BY_SCRIPT.get(script, "en")
+    return _in_script(text, _frame_script(text))
 
 
 def text_language(text: str) -> str:
     """Return the ISO 639-1 code of a document's language, by the script of most letters."""
     beginning = text[:_TELLING]
-    script = dominant_script(beginning)
-    if script == "Han" and _script_counts(beginning).keys() & {"Hiragana", "Katakana"}:
+    return _in_script(beginning, dominant_script(beginning))
+
+
+def _in_script(text: str, script: str) -> str:
+    if script == "Han" and _script_counts(text).keys() & {"Hiragana", "Katakana"}:
         return "ja"
-    if script in CANDIDATES:
-        return _judged(beginning, script)
-    return BY_SCRIPT.get(script, "en")
+    return _judged(text, script) if script in CANDIDATES else BY_SCRIPT.get(script, "en")
 
 
 def _frame_script(text: str) -> str:
