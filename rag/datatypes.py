@@ -104,7 +104,7 @@ class Evidence:
 
     `number` is its 1-based rank; `score` is the cosine of its embedding with the
     question's, in [-1, 1]. The quote begins with the sentence before where it needs it.
-    `also` are the same sentence in other files, or nearly the same.
+    `also` are the same sentence in other files.
     """
 
     number: int
@@ -117,7 +117,7 @@ class Evidence:
 class Citation:
     """A claim's source: the file, the page where there are pages, the sentence.
 
-    `also` are the quotes of other files that say the same in nearly the same words.
+    `also` are the quotes of other files that say the same.
     """
 
     number: int

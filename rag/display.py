@@ -354,7 +354,7 @@ def answer_object(
                 "number": c.number,
                 **_span(c.quote),
                 "stale": c.path in stale,
-                "also": [_span(q) for q in c.also],
+                "also": [{**_span(q), "stale": q.chunk.path in stale} for q in c.also],
             }
             for c in answer.citations
         ],

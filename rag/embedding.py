@@ -26,6 +26,7 @@ Vectors = NDArray[np.float32]
 
 E5_PROMPTS = {"query": "query: ", "document": "passage: "}
 BATCH = 32
+COUNTED_AT_ONCE = 1000  # of a book all encodings at once would fill the memory
 
 
 class Embedder(Protocol):
@@ -71,6 +72,7 @@ class SentenceTransformerEmbedder:
         # Progress bars and advice of the libraries would mix with our own output.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+        from safetensors import SafetensorError
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging
 
@@ -84,7 +86,9 @@ class SentenceTransformerEmbedder:
                 local_files_only=offline or local,
                 trust_remote_code=False,
             )
-        except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+        except (
+            OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError,
+        ) as error:  # fmt: skip
             raise ModelCorrupt(
                 f"The embedder {file.name} at {file.path} cannot be loaded: {error}",
                 "Name another with --embedder, or run: rag models pull multilingual-e5-small",
@@ -102,10 +106,12 @@ class SentenceTransformerEmbedder:
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Count tokens; see `Embedder`."""
-        if not texts:
-            return []
-        found = self._model.tokenizer(list(texts), add_special_tokens=False, verbose=False)
-        return [len(ids) for ids in found["input_ids"]]
+        counts: list[int] = []
+        for start in range(0, len(texts), COUNTED_AT_ONCE):
+            batch = list(texts[start : start + COUNTED_AT_ONCE])
+            found = self._model.tokenizer(batch, add_special_tokens=False, verbose=False)
+            counts += [len(ids) for ids in found["input_ids"]]
+        return counts
 
     def _encode(self, encode: Any, texts: Sequence[str]) -> Vectors:
         if not texts:

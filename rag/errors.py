@@ -96,7 +96,14 @@ class StoreMismatch(StoreError):  # noqa: N818
 
 
 class StoreOutdated(StoreMismatch):
-    """The index was written by an older version of the program."""
+    """The index was written by an older version of the program.
+
+    `roots` are the paths that it was made of, as far as it tells.
+    """
+
+    def __init__(self, what: str, remedy: str = "", roots: tuple[str, ...] = ()) -> None:
+        super().__init__(what, remedy)
+        self.roots = roots
 
 
 class StoreReadOnly(StoreError):  # noqa: N818

@@ -44,6 +44,7 @@ class CrossEncoderReranker:
         """Load a folder or a hub name; raises `ModelCorrupt` where that is no cross-encoder."""
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+        from safetensors import SafetensorError
         from sentence_transformers import CrossEncoder
         from transformers.utils import logging
 
@@ -56,7 +57,9 @@ class CrossEncoderReranker:
                 local_files_only=offline or Path(name).exists(),
                 trust_remote_code=False,
             )
-        except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+        except (
+            OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError,
+        ) as error:  # fmt: skip
             reason = str(error).strip().partition("\n")[0]
             raise ModelCorrupt(
                 f"The reranker {name} cannot be loaded: {reason}",

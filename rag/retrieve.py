@@ -15,6 +15,8 @@ This module knows no generator and no display.
 from __future__ import annotations
 
 import math
+import re
+import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -23,7 +25,7 @@ from rag.datatypes import Evidence, Hit, Quote
 from rag.embedding import Embedder, Vectors
 from rag.errors import UsageError
 from rag.index import Index, Sentence
-from rag.language import dominant_script, numbers, refers_back, sound, word_spans, words
+from rag.language import dominant_script, refers_back, sound, word_spans, words
 from rag.reranking import Reranker
 
 # Candidates that each leg brings before fusion: this many times the chunks asked for.
@@ -33,10 +35,7 @@ KEYWORD_WEIGHT = 0.08
 CHUNK_SHARE = 2.0
 # Fewer words than this are a heading, a date line or a button, and prove nothing.
 MIN_WORDS = 4
-# Sentences of two files are one piece of evidence when they share this part of their words
-# (Jaccard) and all their numbers.
-SAME = 0.85
-# So many times the wanted sentences are looked at for such copies.
+# So many times the wanted sentences are looked at for copies in other files.
 COMPARED = 6
 # A sentence is shown with the one before it only where both are not longer, in characters.
 LONGEST_PAIR = 400
@@ -44,6 +43,8 @@ LONGEST_PAIR = 400
 RERANKED = 20
 RERANKED_SENTENCES = 3
 MAX_QUESTION_CHARS = 2000
+# They change what a number says.
+_SIGNS = re.compile(r"[-\u2212+±<>≤≥~](?=\s?\d)|[%‰$€£¥₹]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,8 @@ def _terms(question: str, index: Index) -> list[_Term]:
     for word, text in written.items():
         weight = information(counts[word]) / whole
         key = sounds[word] if heard.get(sounds[word]) else ""
-        sounded = min(weight, information(heard[key]) / whole) if key else 0.0
+        # Never more than the word itself: every chunk with the word has its sound.
+        sounded = information(heard[key]) / whole if key else 0.0
         terms.append(_Term(text, word, weight, dominant_script(text), key, sounded))
     return terms
 
@@ -250,6 +252,10 @@ class _Piece:
             return quote
         if quote.end - before.start > LONGEST_PAIR or not refers_back(quote.text):
             return quote
+        start = quote.chunk.start
+        gap = quote.chunk.text[before.end - start : quote.start - start]
+        if gap.strip() or len(gap.splitlines()) > 1:
+            return quote  # something is left out between them, or a new paragraph begins
         return index.quote(quote.chunk, before.start, quote.end)
 
 
@@ -281,8 +287,8 @@ def _evidence(
         order = sorted(range(len(first)), key=lambda place: -scores[place])
         pieces = [*(first[place] for place in order), *pieces[len(first) :]]
     return tuple(
-        Evidence(number, group[0].with_lead(index), group[0].cosine, _elsewhere(group))
-        for number, group in enumerate(_grouped(pieces, count), 1)
+        Evidence(number, group[0][1], group[0][0].cosine, _elsewhere(group))
+        for number, group in enumerate(_grouped(pieces, index, count), 1)
     )
 
 
@@ -291,27 +297,34 @@ def _asks(text: str) -> bool:
     return text.rstrip(" \t\n\"'”’»)」』").endswith(("?", "؟", "？"))
 
 
-def _grouped(pieces: Iterable[_Piece], count: int) -> list[list[_Piece]]:
+_Group = list[tuple[_Piece, Quote]]
+
+
+def _grouped(pieces: Iterable[_Piece], index: Index, count: int) -> list[_Group]:
     """Gather the same sentences of several files; return the first `count` groups."""
-    groups: list[list[_Piece]] = []
+    groups: list[_Group] = []
     for piece in islice(pieces, COMPARED * count):
-        group = next((g for g in groups if _same(g[0], piece)), None)
+        shown = piece.with_lead(index)
+        same = (g for g in groups if g[0][0].sentence.words == piece.sentence.words)
+        group = next((g for g in same if _key(g[0][1].text) == _key(shown.text)), None)
         if group is not None:
-            group.append(piece)
+            group.append((piece, shown))
         elif len(groups) < count:
-            groups.append([piece])
+            groups.append([(piece, shown)])
     return groups
 
 
-def _same(one: _Piece, other: _Piece) -> bool:
-    a, b = one.sentence.words, other.sentence.words
-    if len(a & b) < SAME * len(a | b):
-        return False
-    return a == b or set(numbers(one.quote.text)) == set(numbers(other.quote.text))
+def _key(text: str) -> tuple[list[str], list[str]]:
+    """Return what two texts must share to say the same: words in order, and signs.
+
+    They may differ in case, punctuation, spacing and spelling forms, and in nothing else:
+    one word more can be a "not".
+    """
+    return words(text), _SIGNS.findall(unicodedata.normalize("NFKC", text))
 
 
-def _elsewhere(group: Sequence[_Piece]) -> tuple[Quote, ...]:
+def _elsewhere(group: _Group) -> tuple[Quote, ...]:
     """Return one quote of each other file that says the same."""
-    first = group[0].quote.chunk.path
-    others = {p.quote.chunk.path: p.quote for p in reversed(group)}
+    first = group[0][1].chunk.path
+    others = {quote.chunk.path: quote for _, quote in reversed(group)}
     return tuple(quote for path, quote in sorted(others.items()) if path != first)

@@ -19,7 +19,14 @@ from rag.answer import Answerer
 from rag.chunking import chunking_identity
 from rag.datatypes import Answer, Filter
 from rag.embedding import Embedder, SentenceTransformerEmbedder
-from rag.errors import NoDocumentsError, ReadingError, StoreCorrupt, StoreMismatch, StoreMissing
+from rag.errors import (
+    NoDocumentsError,
+    ReadingError,
+    StoreCorrupt,
+    StoreMismatch,
+    StoreMissing,
+    StoreOutdated,
+)
 from rag.generation import Generator, LlamaGenerator
 from rag.index import Index
 from rag.ingest import Report, index_documents
@@ -157,6 +164,8 @@ class Session:
         """Return the paths that the present index was made of; none where there is none."""
         try:
             index = Index.load(self.settings.store)
+        except StoreOutdated as outdated:
+            return [Path(root) for root in outdated.roots]
         except (StoreMissing, StoreCorrupt, StoreMismatch):
             return []
         index.close()
@@ -164,7 +173,7 @@ class Session:
 
     def stale(self, answer: Answer) -> list[str]:
         """Name the cited files that are no longer what was indexed, or are gone."""
-        return self.changed({c.path for c in answer.citations})
+        return self.changed({q.chunk.path for c in answer.citations for q in (c.quote, *c.also)})
 
     def changed(self, names: Iterable[str]) -> list[str]:
         """Name those of the documents whose file no longer has the indexed bytes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rag.boilerplate import EDGE, boilerplate, outline
+from rag.boilerplate import boilerplate, outline
 from rag.datatypes import Document
 from rag.language import sentences
 
@@ -40,74 +40,99 @@ def page(head: Sequence[str], body: Sequence[str], foot: Sequence[str]) -> str:
     return "\n\n".join([*head, " ".join(body), *foot])
 
 
-def test_lines_that_two_different_articles_share_belong_to_the_site() -> None:
-    first = page(["Ravi Sharma", "Must Read"], RIVER, ["Leave a Reply"])
-    second = page(["Ravi Sharma"], SCHOOL, ["Must Read", "Leave a Reply"])
-    assert marked(first, second) == [
-        ["Ravi Sharma", "Must Read", "Leave a Reply"],
-        ["Ravi Sharma", "Must Read", "Leave a Reply"],
+def test_lines_of_three_different_articles_belong_to_the_site() -> None:
+    found = marked(
+        page(["A flood", "Ravi Sharma"], RIVER, ["Leave a Reply"]),
+        page(["A school", "Ravi Sharma"], SCHOOL, ["Leave a Reply"]),
+        page(["Onions", "Ravi Sharma"], MARKET, ["Leave a Reply"]),
+    )
+    assert found == [["Ravi Sharma", "Leave a Reply"]] * 3
+
+
+def test_two_articles_are_not_enough() -> None:
+    first = page(["A flood", "Ravi Sharma"], RIVER, ["Leave a Reply"])
+    second = page(["A school", "Ravi Sharma"], SCHOOL, ["Leave a Reply"])
+    assert marked(first, second) == [[], []]
+
+
+def test_a_line_that_two_articles_have_twice_each_belongs_to_the_site() -> None:
+    line = "Reporter of the Daily Post in Pune"
+    pages = [
+        page([title, line, "Must Read", line], body, ["Must Read"])
+        for title, body in (("A flood", RIVER), ("A school", SCHOOL))
     ]
+    first, second = marked(*pages)
+    # What says something stays ranked once; "Must Read" says nothing.
+    assert first == [line, "Must Read", "Must Read"] or first == ["Must Read", line, "Must Read"]
+    assert sorted(second) == sorted([line, line, "Must Read", "Must Read"])
+    once = page(["A school", line], SCHOOL, [])
+    assert marked(pages[0], once) == [[], []]
 
 
-def test_a_line_in_one_article_stays() -> None:
-    assert marked(page(["A flood"], RIVER, []), page(["A school"], SCHOOL, [])) == [[], []]
-
-
-def test_a_sentence_needs_three_articles_and_an_edge() -> None:
+def test_what_says_something_stays_ranked_once() -> None:
     notice = "Your address will not be given to anybody else."
-    two = [page([], body, [notice]) for body in (RIVER, SCHOOL)]
-    assert marked(*two) == [[], []]
-    assert marked(*two, page([], MARKET, [notice])) == [[notice]] * 3
-    padding = [f"Line number {n} of the long report tells of house {n}." for n in range(EDGE)]
-    middle = [
-        " ".join([*body, *(f"{name} {line}" for line in padding), notice, *padding])
-        for name, body in (("Here", RIVER), ("There", SCHOOL), ("Elsewhere", MARKET))
-    ]
-    assert all(notice not in found for found in marked(*middle))
+    found = marked(*(page(["A title"], body, [notice]) for body in (RIVER, SCHOOL, MARKET)))
+    assert found == [[], [notice], [notice]]
+    # The same of a fact that three short files of a person happen to repeat.
+    fact = "Asha is allergic to penicillin and to nuts."
+    found = marked(*(page(["Asha"], body, [fact]) for body in (RIVER, SCHOOL, MARKET)))
+    assert found[0] == []
+
+
+def test_the_middle_of_a_document_is_its_own() -> None:
+    notice = "Your address will not be given to anybody else."
+    middle = []
+    for name, body in (("Here", RIVER), ("There", SCHOOL), ("Elsewhere", MARKET)):
+        padding = [f"{name} the report of house {n} tells of its roof." for n in range(8)]
+        middle.append(" ".join([*body, *padding, notice, *padding[::-1]]))
+    assert marked(*middle) == [[], [], []]
+    shorter = [text.replace(notice, "").rstrip() + f" {notice}" for text in middle]
+    assert marked(*shorter) == [[], [notice], [notice]]
+
+
+def test_the_first_line_is_the_title_and_stays() -> None:
+    found = marked(*(page(["Ravi Sharma"], body, []) for body in (RIVER, SCHOOL, MARKET)))
+    assert found == [[], [], []]
 
 
 def test_copies_of_one_article_are_no_boilerplate() -> None:
-    agency = page(["Flood in the north"], RIVER, [])
-    assert marked(agency, agency, agency) == [[], [], []]
-    # … although each paper adds a line of its own, and another article shares that line.
-    found = marked(
-        f"{agency}\n\nDaily Post", f"{agency}\n\nDaily Post", page([], SCHOOL, ["Daily Post"])
-    )
-    assert found == [["Daily Post"]] * 3
+    agency = page(["Flood in the north"], RIVER, ["Daily Post"])
+    assert marked(agency, agency, agency, agency) == [[], [], [], []]
+    # Two articles in four files are two articles.
+    assert marked(agency, agency, page(["A school"], SCHOOL, ["Daily Post"])) == [[], [], []]
+    third = page(["Onions"], MARKET, ["Daily Post"])
+    found = marked(agency, agency, page(["A school"], SCHOOL, ["Daily Post"]), third)
+    assert found == [["Daily Post"]] * 4
 
 
-def test_related_headlines_between_lines_of_the_site_are_left_out() -> None:
-    related = ["Onions are dear", "Prices of onions doubled at the market this week."]
-    first = page([], RIVER, ["Latest News", *related, "More Articles Like This"])
-    second = page([], SCHOOL, ["Latest News", "More Articles Like This"])
-    assert marked(first, second)[0] == ["Latest News", *related, "More Articles Like This"]
+def test_copies_share_half_of_the_shorter_running_text() -> None:
+    # 12 and 11 and 12 words; the first sentence alone is less than half of 35.
+    one = page(["a"], RIVER, ["Leave a Reply"])
+    other = page(["b"], [RIVER[0], *SCHOOL[1:]], ["Leave a Reply"])
+    third = page(["c"], MARKET, ["Leave a Reply"])
+    assert marked(one, other, third) == [["Leave a Reply"]] * 3
+    other = page(["b"], [*RIVER[:2], SCHOOL[2]], ["Leave a Reply"])
+    assert marked(one, other, third) == [[], [], []]
 
 
-def test_headlines_after_the_last_line_of_the_site_are_left_out() -> None:
-    first = page([], RIVER, ["Other news", "Onions are dear", "A school opens"])
-    second = page([], SCHOOL, ["Other news", "The river rose"])
-    assert marked(first, second) == [
-        ["Other news", "Onions are dear", "A school opens"],
-        ["Other news", "The river rose"],
+def test_sections_and_tables_of_a_template_are_left_alone() -> None:
+    minutes = [
+        page(["Minutes", "Decisions"], [body[0]], ["Next meeting", body[1], "Signed", body[2]])
+        for body in (RIVER, SCHOOL)
     ]
-    # Running text after it is the article going on.
-    third = page([], SCHOOL, ["Other news", "The mayor will open the school on Monday."])
-    assert marked(first, third)[1] == ["Other news"]
-
-
-def test_datelines_repeat_whatever_their_digits() -> None:
-    first = page(["Updated: 5 August 2025 10:30 IST"], RIVER, [])
-    second = page(["Updated: 17 August 2024 09:15 IST"], SCHOOL, [])
-    assert [len(found) for found in marked(first, second)] == [1, 1]
-    # A row of a table is no dateline: its numbers tell.
-    first, second = page([], RIVER, ["Dead: 12"]), page([], SCHOOL, ["Dead: 40"])
-    assert marked(first, second) == [[], []]
+    assert marked(*minutes) == [[], []]
+    third = page(["Minutes", "Decisions"], [MARKET[0]], ["Next meeting", MARKET[1], "Signed"])
+    found = marked(*minutes, third)
+    assert found == [["Decisions", "Next meeting", "Signed"]] * 3  # and nothing between them
+    rows = [page(["Rents"], body, [f"Flat 3: {n} euros"]) for n, body in enumerate((RIVER, SCHOOL))]
+    assert marked(*rows, page(["Rents"], MARKET, ["Flat 3: 9 euros"])) == [[], [], []]
+    dates = [page(["A"], body, [f"Born: 0{n}/05/1980"]) for n, body in enumerate((RIVER, SCHOOL))]
+    assert marked(*dates, page(["A"], MARKET, ["Born: 09/05/1980"])) == [[], [], []]
 
 
 def test_records_without_running_text_are_left_alone() -> None:
-    first = "Name: Asha\nBlood group: B\nCity: Pune"
-    second = "Name: Ravi\nBlood group: B\nCity: Pune"
-    assert marked(first, second) == [[], []]
+    records = [f"Name: {name}\nBlood group: B\nCity: Pune" for name in ("Asha", "Ravi", "Lata")]
+    assert marked(*records) == [[], [], []]
 
 
 def test_hindi_lines_in_either_normalisation() -> None:
@@ -115,9 +140,10 @@ def test_hindi_lines_in_either_normalisation() -> None:
         "नदी का जलस्तर रात भर में चार मीटर बढ़ गया और पुल डूब गया।",
         "इंजीनियरों ने पुराने बांध की मरम्मत बारह दिनों में पूरी कर ली।",
     ]
-    first = page(["ज़रूर पढ़ें"], hindi, [])
-    second = page(["ज\u093cरूर पढ\u093cें"], RIVER, [])
-    assert [len(found) for found in marked(first, second)] == [1, 1]
+    first = page(["बाढ़", "ज़रूर पढ़ें"], hindi, [])
+    second = page(["River", "ज\u093cरूर पढ\u093cें"], RIVER, [])
+    third = page(["School", "जरूर पढें"], SCHOOL, [])
+    assert [len(found) for found in marked(first, second, third)] == [1, 1, 1]
 
 
 def test_nothing_and_one_document() -> None:

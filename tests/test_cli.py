@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -494,6 +495,27 @@ def test_a_filter_that_lets_nothing_pass_is_named(rag_: Run, ask: Run) -> None:
         one_error(run("--lang", "fi", "--since", "2020", "x y"), 1, "--lang fi --since 2020")
         one_error(run("--since", "13.8.2025", "x y"), 2, "--since 13.8.2025 is no date")
         one_error(run("--until", "2025-13", "x y"), 2, "--until 2025-13 is no date")
+        for code in ("\udcff", "hindi", "%"):
+            one_error(run("--lang", code, "x y"), 2, "--lang hi")
+
+
+def test_an_older_index_is_built_anew_of_what_it_held(
+    rag_: Run, tmp_path: Path, small_documents: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "a.txt").write_text("The mayor opened the new bridge.", encoding="utf-8")
+    rag_("index", str(other))
+    pointer = json.loads((tmp_path / "store" / "CURRENT").read_text(encoding="utf-8"))
+    manifest = tmp_path / "store" / pointer["generation"] / "manifest.json"
+    raw = json.loads(manifest.read_text(encoding="utf-8"))
+    manifest.write_text(json.dumps({**raw, "format": 1}), encoding="utf-8")
+    pointer["manifest"] = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    (tmp_path / "store" / "CURRENT").write_text(json.dumps(pointer), encoding="utf-8")
+    one_error(rag_("search", "mayor"), 1, "has format 1", "rag index --rebuild")
+    report = json.loads(rag_("index", "--json").stdout)
+    assert report["added"] == ["a.txt"]
+    assert json.loads(rag_("info", "--json").stdout)["roots"] == [str(other)]
 
 
 def test_info_tells_date_and_language(rag_: Run, small_documents: Path) -> None:
@@ -518,6 +540,10 @@ def test_a_copy_is_cited_beside_the_original(ask: Run, small_documents: Path) ->
         ("सैनिक.txt", ["copy.txt"])
     ]
     assert cited[0]["also"][0]["quote"] == cited[0]["quote"]
+    (small_documents / "copy.txt").write_text("Something else.", encoding="utf-8")
+    stale = ask("--json", "how many troops were sent?")
+    assert [a["stale"] for a in json.loads(stale.stdout)["citations"][0]["also"]] == [True]
+    assert "copy.txt has changed since it was indexed" in stale.stderr
     assert ask("-q", "how many troops were sent?").stdout == "15,000 [1] (सैनिक.txt, copy.txt)\n"
 
 

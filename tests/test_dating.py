@@ -43,6 +43,10 @@ def test_a_date_in_the_name(name: str, date: str) -> None:
         ("The elections of 2024", ""),
         ("August 2025", ""),
         ("12345678 2025", ""),
+        ("Updated 3 hours ago | © 2025 Times", ""),
+        ("5 min read - 2025", ""),
+        ("in 5 years, by 2030", ""),
+        ("yesterday 2025", ""),
     ],
 )
 def test_a_date_in_a_line_of_the_head(line: str, date: str) -> None:

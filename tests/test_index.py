@@ -405,8 +405,9 @@ def test_an_older_format_is_called_so(copy: Path) -> None:
     manifest.write_text(json.dumps({**raw, "format": FORMAT - 1}), encoding="utf-8")
     pointer["manifest"] = store.sha256(manifest)
     (copy / "CURRENT").write_text(json.dumps(pointer), encoding="utf-8")
-    with pytest.raises(StoreOutdated, match=rf"format {FORMAT - 1}.*rag index --rebuild"):
+    with pytest.raises(StoreOutdated, match=rf"format {FORMAT - 1}.*rag index --rebuild") as error:
         Index.load(copy)
+    assert error.value.roots == ("/somewhere",)
 
 
 def test_documents_are_selected_by_name_language_and_date(tmp_path: Path) -> None:
@@ -414,7 +415,9 @@ def test_documents_are_selected_by_name_language_and_date(tmp_path: Path) -> Non
         "news/old.txt": ("2024-11-22", "hi"),
         "news/new.txt": ("2025-08-13", "hi"),
         "other/new.md": ("2025-08-31", "en"),
-        "none.txt": ("", "en"),
+        "none.txt": ("", "ar"),
+        "a[1].txt": ("", "de"),
+        "cafe\u0301.txt": ("", "fr"),
     }
     entries = []
     for name, (date, code) in dated.items():
@@ -430,7 +433,7 @@ def test_documents_are_selected_by_name_language_and_date(tmp_path: Path) -> Non
         assert select() == set(dated)
         assert select(pattern="news/*") == {"news/old.txt", "news/new.txt"}
         assert select(pattern="new.*") == {"news/new.txt", "other/new.md"}
-        assert select(pattern="*.txt") == {"news/old.txt", "news/new.txt", "none.txt"}
+        assert select(pattern="n*.txt") == {"news/old.txt", "news/new.txt", "none.txt"}
         assert select(language="hi") == {"news/old.txt", "news/new.txt"}
         assert select(since="2025") == {"news/new.txt", "other/new.md"}
         assert select(since="2025-08-14") == {"other/new.md"}
@@ -439,6 +442,8 @@ def test_documents_are_selected_by_name_language_and_date(tmp_path: Path) -> Non
         assert select(since="2025-08-13", until="2025-08-13") == {"news/new.txt"}
         assert select(language="en", until="2030") == {"other/new.md"}
         assert select(pattern="zzz") == set()
+        assert select(pattern="a[1].txt") == {"a[1].txt"}
+        assert select(pattern="caf\u00e9*") == select(pattern="cafe\u0301*") == {"cafe\u0301.txt"}
         listed = {d.path: (d.date, d.language) for d in index.text.names()}
         assert listed == dated
         assert {e.document.date for e in index.entries()} == {d for d, _ in dated.values()}

@@ -615,31 +615,37 @@ def test_an_index_of_an_older_version_is_built_anew(
 def test_boilerplate_is_a_matter_of_the_whole_collection(
     run: Run, settings: Settings, embedder: FakeEmbedder, tmp_path: Path
 ) -> None:
+    def boilerplate(name: str) -> frozenset[int]:
+        index = Index.load(settings.store)
+        try:
+            (entry,) = (e for e in index.entries() if e.document.path == name)
+        finally:
+            index.close()
+        assert len(entry.sentence_vectors) == 3 - len(entry.boilerplate)
+        assert entry.document.text == texts[name]
+        return entry.boilerplate
+
     folder, line = tmp_path / "d", "Leave a Reply"
-    dam = "The old dam was repaired in twelve days by engineers."
-    write(folder, dam=f"{dam}\n\n{line}\n")
+    bodies = {
+        "dam": "The old dam was repaired in twelve days by engineers.",
+        "school": "The new school has room for many children of the valley.",
+        "onions": "Prices of onions doubled at the market after the trucks stopped.",
+    }
+    texts = {f"{name}.txt": f"Title {name}\n\n{b}\n\n{line}\n" for name, b in bodies.items()}
+    write(folder, dam=texts["dam.txt"], school=texts["school.txt"])
     run(folder)
     assert line in embedder.passages
-    write(folder, school=f"The new school has room for many children of the valley.\n\n{line}\n")
+    assert boilerplate("dam.txt") == frozenset()
+    write(folder, onions=texts["onions.txt"])
     embedder.passages.clear()
-    assert run(folder).added == ("school.txt",)
-    # The old document's chunk is embedded again without the line; its sentence is known.
+    assert run(folder).added == ("onions.txt",)
+    # The old documents' chunks are embedded again without the line; the rest is known.
     assert line not in " ".join(embedder.passages)
-    index = Index.load(settings.store)
-    try:
-        entries = {e.document.path: e for e in index.entries()}
-    finally:
-        index.close()
-    assert entries["dam.txt"].boilerplate == {1}
-    assert len(entries["dam.txt"].sentence_vectors) == 1
-    assert entries["dam.txt"].document.text == f"{dam}\n\n{line}\n"
-    (folder / "school.txt").unlink()
+    assert len(embedder.passages) == 3 + 2
+    assert boilerplate("dam.txt") == {2}
+    (folder / "onions.txt").unlink()
     run(folder)
-    index = Index.load(settings.store)
-    try:
-        assert index.entries()[0].boilerplate == frozenset()
-    finally:
-        index.close()
+    assert boilerplate("dam.txt") == frozenset()
 
 
 def test_the_title_is_embedded_but_not_quoted(

@@ -103,6 +103,8 @@ def filter_of(
     for flag, day in (("--since", since), ("--until", until)):
         if day is not None and not _DATE.fullmatch(day):
             raise UsageError(f"{flag} {day} is no date", f"Write it like this: {flag} 2025-08-13")
+    if language is not None and not re.fullmatch("[a-z]{2,3}", language.lower()):
+        raise UsageError("--lang takes the code of a language", "Write it like this: --lang hi")
     return Filter(pattern or "", (language or "").lower(), since or "", until or "")
 
 

@@ -125,7 +125,7 @@ class Index:
         """
         ids = None
         if within is not None:
-            ids = [s.id for group in self.text.sentences(within).values() for s in group]
+            ids = self.text.sentence_rows(within)
         found = self._sentences.search(vector, k, ids)
         rows = self.text.chunks_of_sentences([row for row, _ in found])
         return [(row, score) for row, (_, score) in zip(rows, found, strict=True)]

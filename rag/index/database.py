@@ -14,6 +14,7 @@ import errno
 import json
 import os
 import sqlite3
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -261,6 +262,11 @@ class Database:
             raise _corrupt(self._path, f"it has no sentence {min(missing)}")
         return [found[row] for row in rows]
 
+    def sentence_rows(self, chunks: Collection[int]) -> list[int]:
+        """Return the row ids of the ranked sentences of these chunks."""
+        query = f"SELECT id FROM sentences WHERE chunk IN ({_LISTED}) AND NOT boilerplate"  # noqa: S608
+        return [int(str(row)) for (row,) in self._rows(query, (_listed(chunks),))]
+
     def sentences(self, chunks: Collection[int]) -> dict[int, list[Sentence]]:
         """Return the sentences of each chunk, in the order of the text."""
         query = (
@@ -320,12 +326,7 @@ class Database:
             {"language": wanted.language, "since": wanted.since, "until": wanted.until},
         )
         names = [str(name) for (name,) in rows]
-        glob = wanted.pattern
-        return [
-            name
-            for name in names
-            if not glob or fnmatchcase(name, glob) or fnmatchcase(name.rpartition("/")[2], glob)
-        ]
+        return [name for name in names if not wanted.pattern or _passes(name, wanted.pattern)]
 
     def text(self, path: str) -> str:
         """Return the whole text of the document of that name; '' where there is none."""
@@ -369,13 +370,24 @@ class Database:
 
     def chunk_rows_of(self, paths: Collection[str]) -> set[int]:
         """Return the row ids of the chunks of the documents of those names."""
-        query = "SELECT c.id FROM chunks c JOIN documents d ON d.id = c.document WHERE d.path = ?"
-        return {int(str(row)) for path in paths for (row,) in self._rows(query, (path,))}
+        query = (
+            "SELECT c.id FROM chunks c JOIN documents d ON d.id = c.document "  # noqa: S608
+            f"WHERE d.path IN ({_LISTED})"
+        )
+        return {int(str(row)) for (row,) in self._rows(query, (_listed(paths),))}
 
     def chunk_rows(self, document: int) -> list[int]:
         """Return the row ids of a document's chunks, in the order of the text."""
         rows = self._rows("SELECT id FROM chunks WHERE document = ? ORDER BY start", (document,))
         return [int(str(row[0])) for row in rows]
+
+
+def _passes(name: str, pattern: str) -> bool:
+    """Whether a glob fits a name or its last part; some systems write names in NFD."""
+    name, pattern = (unicodedata.normalize("NFC", text) for text in (name, pattern))
+    return any(
+        pattern == part or fnmatchcase(part, pattern) for part in (name, name.rpartition("/")[2])
+    )
 
 
 def _listed(values: Collection[int] | Collection[str]) -> str:

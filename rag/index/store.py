@@ -186,6 +186,14 @@ def _pointer(store: Path) -> dict[str, Any]:
     return dict(value)
 
 
+def _other_format(store: Path, raw: Mapping[str, Any]) -> StoreMismatch:
+    found = raw.get("format")
+    what = f"The index in {store} has format {found}, this program reads {FORMAT}"
+    if isinstance(found, int) and found < FORMAT:
+        return StoreOutdated(what, REBUILD, tuple(map(str, raw.get("roots", ()))))
+    return StoreMismatch(what, REBUILD)
+
+
 def current(store: Path) -> tuple[Path, Manifest]:
     """Return the folder in use and its manifest, every file checked against its digest.
 
@@ -198,11 +206,7 @@ def current(store: Path) -> tuple[Path, Manifest]:
             raise StoreCorrupt(f"{folder / MANIFEST} was changed", REBUILD)
         raw = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if raw.get("format") != FORMAT:
-            older = isinstance(raw.get("format"), int) and raw["format"] < FORMAT
-            raise (StoreOutdated if older else StoreMismatch)(
-                f"The index in {store} has format {raw.get('format')}, this program reads {FORMAT}",
-                REBUILD,
-            )
+            raise _other_format(store, raw)
         manifest = Manifest(**{**raw, "roots": tuple(raw["roots"])})
         for name, digest in manifest.files.items():
             if sha256(folder / name) != digest:

@@ -23,6 +23,7 @@ _IN_NAME = re.compile(r"(?<![0-9])((?:19|20)[0-9]{2})([-_.]?)([01][0-9])\2([0-3]
 _YEAR = re.compile(r"(?:19|20)[0-9]{2}")
 _SETTINGS = {
     "STRICT_PARSING": True,
+    "PARSERS": ["absolute-time"],  # "3 hours ago" would be counted from today
     "REQUIRE_PARTS": ["day", "month", "year"],
     "DATE_ORDER": "DMY",
     "RETURN_AS_TIMEZONE_AWARE": False,
