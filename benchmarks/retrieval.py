@@ -167,7 +167,7 @@ def without(name: str) -> Iterator[None]:
     changed: dict[str, Any] = {
         "keywords": {"KEYWORD_WEIGHT": 0.0},
         "sounds": {"sound": lambda _: ""},
-        "the sentence before": {"refers_back": lambda _: False},
+        "the sentence before": {"refers_back": lambda *_: False},
     }.get(name, {})
     for attribute, value in changed.items():
         setattr(rag.retrieve, attribute, value)

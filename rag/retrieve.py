@@ -250,7 +250,9 @@ class _Piece:
         before, quote = self.before, self.quote
         if before is None or len(before.words) < MIN_WORDS:
             return quote
-        if quote.end - before.start > LONGEST_PAIR or not refers_back(quote.text):
+        if quote.end - before.start > LONGEST_PAIR:
+            return quote
+        if not refers_back(quote.text, self.sentence.words):
             return quote
         start = quote.chunk.start
         gap = quote.chunk.text[before.end - start : quote.start - start]

@@ -405,6 +405,7 @@ def test_a_sound_is_ascii_consonants(text: str) -> None:
 )
 def test_pronouns_at_the_beginning_refer_back(sentence: str, expected: bool) -> None:
     assert refers_back(sentence) is expected
+    assert refers_back(sentence, frozenset(words(sentence))) is expected
 
 
 def test_the_language_of_a_document_is_that_of_most_of_it() -> None:

@@ -30,9 +30,15 @@ def _pronouns() -> frozenset[str]:
     return frozenset(words(_PRONOUNS))
 
 
-def refers_back(sentence: str) -> bool:
-    """Whether one of the first two words is a pronoun of the third person."""
+def refers_back(sentence: str, said: frozenset[str] | None = None) -> bool:
+    """Whether one of the first two words is a pronoun of the third person.
+
+    `said` are the sentence's folded words where they are known: most sentences have no
+    pronoun at all, and need not be folded again.
+    """
     beginning = sentence.lstrip("\"'“‘«([ ")[:40]
     if beginning.startswith(_UNSPACED):
         return True
+    if said is not None and said.isdisjoint(_pronouns()):
+        return False
     return not _pronouns().isdisjoint(words(beginning)[:FIRST_WORDS])
