@@ -114,9 +114,9 @@ def retrieve(
 ) -> Found:
     """Find the `k` best chunks and the `evidence` best sentences in them.
 
-    `within` names the only documents to look in; `None` means all of them. Raises
-    `StoreMismatch` where the index was made by another embedder, `UsageError` for a
-    question without a word.
+    Copies of a chunk in other files come on top of the `k`. `within` names the only
+    documents to look in; `None` means all of them. Raises `StoreMismatch` where the index
+    was made by another embedder, `UsageError` for a question without a word.
     """
     question = checked(question)
     index.check(embedder.identity)
@@ -127,7 +127,7 @@ def retrieve(
     ranked = sorted(_candidates(vector, terms, index, rows), key=lambda c: (-c.score, c.row))
     scores = _reranked(question, ranked, index, reranker)
     order = sorted(ranked[: len(scores)], key=lambda c: (-scores[c.row], c.row))
-    best = [*order, *ranked[len(scores) :]][:k]
+    best = _distinct([*order, *ranked[len(scores) :]], k)
     hits = _hits(best, ranked, scores, index)
     shown = _evidence(question, best, hits, terms, index, evidence, reranker)
     cosines = [cosine for c in best for _, cosine in c.sentences]
@@ -205,6 +205,18 @@ def _reranked(
     rows = [c.row for c in ranked[:RERANKED]]
     texts = [chunk.text for chunk in index.text.chunks(rows)]
     return dict(zip(rows, reranker.scores(question, texts), strict=True))
+
+
+def _distinct(ranked: Sequence[_Candidate], k: int) -> list[_Candidate]:
+    """Return the first `k` chunks with the copies of each: they must not crowd out others."""
+    seen: set[tuple[frozenset[str], ...]] = set()
+    best = []
+    for candidate in ranked:
+        said = tuple(sentence.words for sentence, _ in candidate.sentences)
+        if said in seen or len(seen) < k:
+            seen.add(said)
+            best.append(candidate)
+    return best
 
 
 def _hits(

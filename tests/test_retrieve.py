@@ -132,7 +132,7 @@ def test_a_number_in_other_digits_is_a_keyword(search: Search) -> None:
 def test_equal_documents_keep_the_order_of_their_names(search: Search) -> None:
     texts = {name: "Rain fell on hills." for name in ("b", "c", "a")}
     assert paths(search("rain", texts=texts)) == ["a.txt", "b.txt", "c.txt"]
-    assert paths(search("rain", k=2)) == ["a.txt", "b.txt"]
+    assert paths(search("rain", k=1)) == ["a.txt", "b.txt", "c.txt"]  # copies count once
 
 
 @pytest.mark.parametrize(("k", "hits"), [(1, 1), (2, 2), (3, 3), (50, 3), (10**20, 3)])
@@ -452,3 +452,14 @@ def test_a_sentence_of_a_better_chunk_comes_first(search: Search) -> None:
     cosines = {item.quote.text: item.score for item in found.evidence}
     assert cosines["Rain hills walk it."] == pytest.approx(2 / math.sqrt(6))
     assert cosines["Rain near hills today."] == pytest.approx(2 / math.sqrt(8))
+
+
+def test_copies_do_not_crowd_out_other_documents(search: Search) -> None:
+    text = "Rain fell on the hills of the north. Roads were closed for a week."
+    texts = {f"copy{n}": text for n in range(5)}
+    texts |= {"other": "Rain came to hills by the sea too.", "third": "Snow lay on far mountains."}
+    found = search("rain fell on the hills", k=2, texts=texts)
+    assert paths(found) == [*(f"copy{n}.txt" for n in range(5)), "other.txt"]
+    best = found.evidence[0]
+    assert [best.quote.chunk.path, *(q.chunk.path for q in best.also)] == paths(found)[:5]
+    assert "other.txt" in {item.quote.chunk.path for item in found.evidence}
