@@ -10,6 +10,7 @@ from __future__ import annotations
 import json as jsonlib
 import re
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -48,6 +49,33 @@ _UNSAFE_JSON = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 def one_line(text: str) -> str:
     """Return a document's text on one line, safe to print."""
     return printable(" ".join(text.split()))
+
+
+def at_spaces(text: str, width: int) -> str:
+    """Turn spaces into line breaks so that lines have at most `width` cells where they can.
+
+    The length stays, so offsets do. Terminals disagree whether a vowel sign (category Mc)
+    takes a cell; here it does, so a line is never too long for any of them, which would
+    cut a word of Hindi in the middle of a letter.
+    """
+    characters = list(text)
+    used = upto = 0
+    space: int | None = None
+    for place, character in enumerate(text):
+        used += _cells(character)
+        if character == " ":
+            space, upto = place, used
+        elif used > width and space is not None:
+            characters[space] = "\n"
+            used -= upto
+            space = None
+    return "".join(characters)
+
+
+def _cells(character: str) -> int:
+    if unicodedata.category(character) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def to_json(value: Mapping[str, Any], *, indent: int | None = None) -> str:
@@ -204,6 +232,8 @@ class Display:
         # Highlighting needs the offsets of the very string that is printed.
         text = one_line(quote.text)
         body = Text(f"“{text}”", style=style)
+        if self.out.is_terminal:
+            body = Text(at_spaces(f"“{text}”", self.out.width - 4), style=style)
         for word, start, end in word_spans(text):
             if word in marked:
                 body.stylize("bold green", start + 1, end + 1)
