@@ -18,7 +18,8 @@ class Document:
     `id` is the SHA-256 of the file's bytes in hexadecimal; `path` is the name that is
     cited (relative to the indexed folder, `/` as separator); `page_starts` holds the
     offset at which each page begins and is empty for formats without pages; `date` is the
-    day the document carries, as ISO 8601 (`2025-08-13`), or empty.
+    day the document carries, as ISO 8601 (`2025-08-13`), or empty; `language` is its
+    ISO 639-1 code.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Document:
     text: str
     page_starts: tuple[int, ...] = ()
     date: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,9 +231,10 @@ class Display:
         self.out.print(head, soft_wrap=True)
         # Highlighting needs the offsets of the very string that is printed.
         text = one_line(quote.text)
-        body = Text(f"“{text}”", style=style)
+        shown = f"“{text}”"
         if self.out.is_terminal:
-            body = Text(at_spaces(f"“{text}”", self.out.width - 4), style=style)
+            shown = at_spaces(shown, self.out.width - 4)
+        body = Text(shown, style=style)
         for word, start, end in word_spans(text):
             if word in marked:
                 body.stylize("bold green", start + 1, end + 1)

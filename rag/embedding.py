@@ -9,7 +9,8 @@ one. This module knows no index and no document.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -52,6 +53,29 @@ class Embedder(Protocol):
         ...
 
 
+@contextmanager
+def loading(corrupt: Callable[[Exception], ModelCorrupt]) -> Iterator[None]:
+    """Load a model of sentence-transformers within, quietly.
+
+    What the libraries raise for files that make no model becomes the error that `corrupt`
+    makes of it.
+    """
+    # Progress bars and advice of the libraries would mix with our own output.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    from safetensors import SafetensorError
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    except (
+        OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError,
+    ) as error:  # fmt: skip
+        raise corrupt(error) from error
+
+
 class SentenceTransformerEmbedder:
     """An `Embedder` on any sentence-transformers model, on the CPU, in float32."""
 
@@ -69,30 +93,23 @@ class SentenceTransformerEmbedder:
 
         Raises `ModelCorrupt` where sentence-transformers cannot make a model of it.
         """
-        # Progress bars and advice of the libraries would mix with our own output.
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-        from safetensors import SafetensorError
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils import logging
-
-        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         local = Path(file.path).exists()
-        try:
+
+        def corrupt(error: Exception) -> ModelCorrupt:
+            return ModelCorrupt(
+                f"The embedder {file.name} at {file.path} cannot be loaded: {error}",
+                "Name another with --embedder, or run: rag models pull multilingual-e5-small",
+            )
+
+        with loading(corrupt):
+            from sentence_transformers import SentenceTransformer
+
             model = SentenceTransformer(
                 file.path,
                 device="cpu",
                 local_files_only=offline or local,
                 trust_remote_code=False,
             )
-        except (
-            OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError,
-        ) as error:  # fmt: skip
-            raise ModelCorrupt(
-                f"The embedder {file.name} at {file.path} cannot be loaded: {error}",
-                "Name another with --embedder, or run: rag models pull multilingual-e5-small",
-            ) from error
         _give_prompts(model, file.name)
         return cls(model, file.identity)
 

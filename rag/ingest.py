@@ -22,7 +22,7 @@ from rag.datatypes import Chunk, Document, Manifest
 from rag.embedding import Embedder
 from rag.errors import NoDocumentsError, ReadingError, StoreMissing, StoreOutdated
 from rag.index import Entry, Index, writing
-from rag.language import text_language, words
+from rag.language import words
 from rag.models import Progress
 from rag.reading import SUFFIXES, file_id, printable, read_document
 from rag.settings import Settings
@@ -153,7 +153,7 @@ def index_documents(
         reader = _Reader(settings, embedder, progress, old)
         for line in listing.failed:
             reader.fail(line)
-        parts = _with_progress(progress, "Reading", listing.files, reader.read)
+        parts = reader.read_all(listing.files)
         if not parts:
             raise NoDocumentsError(f"No document could be read: {reader.failed[0]}")
         names = [str(root.resolve()) for root in roots]
@@ -186,25 +186,6 @@ def _old_entries(store: Path, embedder: Embedder, chunking: str, progress: Progr
         return index.entries()
     finally:
         index.close()
-
-
-def _with_progress(
-    progress: Progress,
-    name: str,
-    files: Sequence[SourceFile],
-    read: Callable[[SourceFile], _Part | None],
-) -> list[_Part]:
-    progress.start(name, sum(file.size for file in files))
-    parts = []
-    try:
-        for file in files:
-            part = read(file)
-            progress.advance(file.size)
-            if part is not None:
-                parts.append(part)
-    finally:
-        progress.finish()
-    return parts
 
 
 def _unchanged(
@@ -268,7 +249,6 @@ def _embedded(
                     vectors[:size],
                     vectors[size:],
                     places,
-                    text_language(part.document.text),
                 )
             )
     finally:
@@ -338,7 +318,21 @@ class _Reader:
         self.failed.append(line)
         self._progress.note(f"Skipped: {line}")
 
-    def read(self, file: SourceFile) -> _Part | None:
+    def read_all(self, files: Sequence[SourceFile]) -> list[_Part]:
+        """Read and cut the files that can be read."""
+        self._progress.start("Reading", sum(file.size for file in files))
+        parts = []
+        try:
+            for file in files:
+                part = self._read(file)
+                self._progress.advance(file.size)
+                if part is not None:
+                    parts.append(part)
+        finally:
+            self._progress.finish()
+        return parts
+
+    def _read(self, file: SourceFile) -> _Part | None:
         """Read a file and cut it; what has the bytes of last time is not read again."""
         limit = self._settings.max_file_mb * 1_000_000
         try:

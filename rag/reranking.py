@@ -7,14 +7,15 @@ and often better. This module knows no index.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from rag.embedding import loading
 from rag.errors import ModelCorrupt
+from rag.settings import Settings
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
@@ -42,29 +43,23 @@ class CrossEncoderReranker:
     @classmethod
     def load(cls, name: str, *, offline: bool = False) -> CrossEncoderReranker:
         """Load a folder or a hub name; raises `ModelCorrupt` where that is no cross-encoder."""
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-        from safetensors import SafetensorError
-        from sentence_transformers import CrossEncoder
-        from transformers.utils import logging
 
-        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        try:
+        def corrupt(error: Exception) -> ModelCorrupt:
+            reason = str(error).strip().partition("\n")[0]
+            return ModelCorrupt(
+                f"The reranker {name} cannot be loaded: {reason}",
+                "Name a cross-encoder's folder or hub name with --reranker, or leave it out.",
+            )
+
+        with loading(corrupt):
+            from sentence_transformers import CrossEncoder
+
             model = CrossEncoder(
                 name,
                 device="cpu",
                 local_files_only=offline or Path(name).exists(),
                 trust_remote_code=False,
             )
-        except (
-            OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError,
-        ) as error:  # fmt: skip
-            reason = str(error).strip().partition("\n")[0]
-            raise ModelCorrupt(
-                f"The reranker {name} cannot be loaded: {reason}",
-                "Name a cross-encoder's folder or hub name with --reranker, or leave it out.",
-            ) from error
         return cls(model, name)
 
     def scores(self, question: str, texts: Sequence[str]) -> list[float]:
@@ -74,3 +69,9 @@ class CrossEncoderReranker:
         pairs = [(question, text) for text in texts]
         found = self._model.predict(pairs, batch_size=BATCH, show_progress_bar=False)
         return [float(score) for score in np.asarray(found).reshape(len(texts), -1)[:, -1]]
+
+
+def reranker_of(settings: Settings) -> Reranker | None:
+    """Load the reranker that the settings name; `None` where they name none."""
+    name = settings.reranker
+    return CrossEncoderReranker.load(name, offline=settings.offline) if name else None

@@ -32,7 +32,7 @@ from rag.index import Index
 from rag.ingest import Report, index_documents
 from rag.models import ModelFile, Progress, resolve_embedder, resolve_generator
 from rag.reading import file_id
-from rag.reranking import CrossEncoderReranker, Reranker
+from rag.reranking import Reranker, reranker_of
 from rag.retrieve import Found, retrieve
 from rag.settings import APP, Settings
 
@@ -110,8 +110,7 @@ class Session:
     @cached_property
     def reranker(self) -> Reranker | None:
         """The reranker, where the settings name one."""
-        name = self.settings.reranker
-        return CrossEncoderReranker.load(name, offline=self.settings.offline) if name else None
+        return reranker_of(self.settings)
 
     @cached_property
     def within(self) -> list[str] | None:

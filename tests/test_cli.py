@@ -22,6 +22,7 @@ from rag.cli.ask import app as ask_app
 from rag.cli.rag import app as rag_app
 from rag.errors import ModelUnavailable
 from rag.models import ModelFile, resolve_generator
+from rag.reranking import CrossEncoderReranker
 
 ANSWERS = {
     "troops": "15,000 [1]",
@@ -562,7 +563,7 @@ def test_a_reranker_is_loaded_only_when_it_is_named(
         loaded.append(name)
         return Upside()
 
-    monkeypatch.setattr(rag.session.CrossEncoderReranker, "load", load)
+    monkeypatch.setattr(CrossEncoderReranker, "load", load)
     plain = json.loads(rag_("search", "--json", "relief camps").stdout)["hits"]
     assert loaded == []
     found = rag_("search", "--json", "--reranker", "some/encoder", "relief camps")

@@ -30,7 +30,7 @@ from rag.evaluate.summary import summarise
 from rag.generation import Generator, LlamaGenerator
 from rag.index import Index
 from rag.models import Progress, resolve_embedder, resolve_generator
-from rag.reranking import CrossEncoderReranker, Reranker
+from rag.reranking import Reranker, reranker_of
 from rag.settings import Settings
 
 # The settings that can change a result; the others only say where things lie.
@@ -84,11 +84,7 @@ class Tools:
                 file, context=context, threads=threads
             )
 
-        def reranker() -> Reranker | None:
-            name = settings.reranker
-            return CrossEncoderReranker.load(name, offline=settings.offline) if name else None
-
-        return cls(embedder, generator, reranker=reranker)
+        return cls(embedder, generator, reranker=lambda: reranker_of(settings))
 
 
 class Watcher(Protocol):

@@ -123,9 +123,7 @@ class Index:
 
         `within` are the only chunks to look at.
         """
-        ids = None
-        if within is not None:
-            ids = self.text.sentence_rows(within)
+        ids = None if within is None else self.text.sentence_rows(within)
         found = self._sentences.search(vector, k, ids)
         rows = self.text.chunks_of_sentences([row for row, _ in found])
         return [(row, score) for row, (_, score) in zip(rows, found, strict=True)]
@@ -168,7 +166,6 @@ class Index:
                     self._chunks.vectors(rows),
                     self._sentences.vectors([s.id for s in flat if not s.boilerplate]),
                     frozenset(place for place, s in enumerate(flat) if s.boilerplate),
-                    self.text.language(document.path),
                 )
             )
         return result

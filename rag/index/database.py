@@ -105,7 +105,6 @@ class Entry:
     chunk_vectors: Vectors
     sentence_vectors: Vectors
     boilerplate: frozenset[int] = frozenset()
-    language: str = ""
 
     def __post_init__(self) -> None:
         spans = sum(len(s) for s in self.sentences)
@@ -165,7 +164,7 @@ def _insert_document(db: sqlite3.Connection, entry: Entry) -> int:
     return _insert(
         db,
         "documents(digest, path, source, title, text, page_starts, date, language)",
-        (d.id, d.path, source, d.title, d.text, json.dumps(d.page_starts), d.date, entry.language),
+        (d.id, d.path, source, d.title, d.text, json.dumps(d.page_starts), d.date, d.language),
     )
 
 
@@ -333,11 +332,6 @@ class Database:
         rows = self._rows("SELECT text FROM documents WHERE path = ?", (path,))
         return str(rows[0][0]) if rows else ""
 
-    def language(self, path: str) -> str:
-        """Return the language (ISO 639-1) of the document of that name; '' for none."""
-        rows = self._rows("SELECT language FROM documents WHERE path = ?", (path,))
-        return str(rows[0][0]) if rows else ""
-
     def origin(self, path: str) -> tuple[str, str]:
         """Return the digest and the source of the document of that name; ('', '') for none."""
         rows = self._rows("SELECT digest, source FROM documents WHERE path = ?", (path,))
@@ -346,16 +340,18 @@ class Database:
     def documents(self) -> list[tuple[int, Document, str]]:
         """Return `(row, document, source)` for each document, by name."""
         rows = self._rows(
-            "SELECT id, source, digest, path, title, text, page_starts, date FROM documents "
-            "ORDER BY path"
+            "SELECT id, source, digest, path, title, text, page_starts, date, language "
+            "FROM documents ORDER BY path"
         )
         return [
             (
                 int(str(row)),
-                Document(str(i), str(p), str(t), str(x), tuple(json.loads(str(s))), str(day)),
+                Document(
+                    str(i), str(p), str(t), str(x), tuple(json.loads(str(s))), str(day), str(code)
+                ),
                 _path(src),
             )
-            for row, src, i, p, t, x, s, day in rows
+            for row, src, i, p, t, x, s, day, code in rows
         ]
 
     def names(self) -> list[Listed]:

@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 from rag.datatypes import Document
 from rag.errors import ReadingError
+from rag.language import text_language
 from rag.reading.dating import date_of, is_dateline
 from rag.reading.decoding import decode
 from rag.reading.pdf import read_pdf
@@ -56,6 +57,7 @@ def read_document(path: Path, name: str, *, max_bytes: int) -> Document:
         text=text,
         page_starts=page_starts,
         date=date_of(name, text),
+        language=text_language(text),
     )
 
 
