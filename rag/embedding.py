@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -51,6 +52,14 @@ class Embedder(Protocol):
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Count the tokens of each text, without marks and special tokens."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """The encoder under an embedder (a `transformers` model) and its fast tokenizer."""
+
+    encoder: Any
+    tokenizer: Any
 
 
 @contextmanager
@@ -129,6 +138,10 @@ class SentenceTransformerEmbedder:
             found = self._model.tokenizer(batch, add_special_tokens=False, verbose=False)
             counts += [len(ids) for ids in found["input_ids"]]
         return counts
+
+    def backbone(self) -> Backbone:
+        """Return the encoder that makes the vectors; it is shared, not copied."""
+        return Backbone(self._model[0].auto_model, self._model.tokenizer)
 
     def _encode(self, encode: Any, texts: Sequence[str]) -> Vectors:
         if not texts:

@@ -15,7 +15,7 @@ sign.
     identify     script of a text, language of a question
 """
 
-from rag.language.folding import numbers, word_spans, words
+from rag.language.folding import numbers, whole_words, word_spans, words
 from rag.language.identify import dominant_script, language, text_language
 from rag.language.names import sound
 from rag.language.references import refers_back
@@ -29,6 +29,7 @@ __all__ = [
     "sentences",
     "sound",
     "text_language",
+    "whole_words",
     "word_spans",
     "words",
 ]

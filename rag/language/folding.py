@@ -71,6 +71,22 @@ def word_spans(text: str) -> list[tuple[str, int, int]]:
     return list(_iterate(text))
 
 
+def whole_words(text: str, start: int, end: int) -> tuple[int, int]:
+    """Widen `[start, end)` so that it cuts no word, no number and no letter from its marks."""
+    for _, left, right in _iterate(text):
+        if _is_spaceless().search(text[left:right]):
+            continue
+        if left < start < right:
+            start = left
+        if left < end < right:
+            end = right
+    while 0 < start < len(text) and unicodedata.category(text[start])[0] == "M":
+        start -= 1
+    while end < len(text) and unicodedata.category(text[end])[0] == "M":
+        end += 1
+    return start, end
+
+
 def numbers(text: str) -> list[str]:
     """Return the numbers of `text` in one spelling: `15000`, `3.5`, `-` and signs dropped.
 

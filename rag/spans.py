@@ -1,0 +1,194 @@
+"""Where in a text the answer to a question stands: the `Reader` protocol, and one on E5.
+
+The reader is multilingual-e5-small with low-rank updates and a linear head that were
+trained on questions in twelve languages (`training/train_reader.py`). It points at the
+first and the last token of an answer, or at the token before the question where the text
+holds none (Devlin et al. 2019, "BERT: Pre-training of Deep Bidirectional Transformers",
+section 4.3); so what it gives is a slice of the text and can be nothing else. The updates
+(Hu et al. 2021, "LoRA") are added to the weights when it is loaded. It knows no index, no
+generator and no language: what it was trained in decides what it reads well.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.embedding import Backbone, loading
+from rag.errors import ModelCorrupt
+from rag.language import whole_words
+
+# The encoder that the updates belong to; the trained layers of it, and LoRA's alpha/rank.
+BASE = "multilingual-e5-small"
+LINEAR = (
+    "attention.self.query",
+    "attention.self.key",
+    "attention.self.value",
+    "attention.output.dense",
+    "intermediate.dense",
+    "output.dense",
+)
+SCALE = 2.0
+LONGEST_ANSWER = 40  # tokens
+LONGEST_INPUT = 512  # tokens; the rest of a longer text is not read
+STARTS = 10  # so many likely first tokens are tried with every end
+# What an answer never begins or ends with.
+EDGES = " \t\r\n.,;:।॥،؛。，、；：\"'“”‘’«»"
+BRACKETS = {"(": ")", "（": "）", "[": "]"}
+
+Logits = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A slice `[start, end)` of a text that may be the answer.
+
+    `margin` is by how many nats of log-likelihood (start and end together) it beats "the
+    text does not tell"; below 0 the reader believes there is no answer.
+    """
+
+    start: int
+    end: int
+    margin: float
+
+
+class Reader(Protocol):
+    """Finds answers in texts. `identity` names the weights."""
+
+    identity: str
+
+    def read(self, question: str, texts: Sequence[str]) -> list[list[Span]]:
+        """Return for each text its likeliest spans, best first; none for an empty text."""
+        ...
+
+
+class SpanReader:
+    """A `Reader` on the encoder of multilingual-e5-small, in float32, on the CPU."""
+
+    def __init__(self, encoder: Any, head: tuple[Any, Any], tokenizer: Any, identity: str) -> None:
+        self._encoder = encoder
+        self._head = head
+        self._tokenizer = tokenizer
+        self.identity = identity
+
+    @classmethod
+    def shipped(cls, base: Backbone) -> SpanReader:
+        """Load the weights that come with the package; see `load`."""
+        return cls.load(Path(str(resources.files("rag"))) / "span_reader.safetensors", base)
+
+    @classmethod
+    def load(cls, weights: Path, base: Backbone) -> SpanReader:
+        """Add trained updates to a copy of the encoder's layers; embeddings are shared.
+
+        Raises `ModelCorrupt` where the file is missing, damaged, or made for another shape.
+        """
+
+        def corrupt(error: Exception) -> ModelCorrupt:
+            return ModelCorrupt(
+                f"The span reader at {weights} cannot be loaded: {error}",
+                "Reinstall the package: pip install --force-reinstall rag-ask",
+            )
+
+        with loading(corrupt):
+            import torch
+            from safetensors.torch import load_file
+
+            tensors = {name: t.float() for name, t in load_file(weights).items()}
+            shared = {id(base.encoder.embeddings): base.encoder.embeddings}
+            encoder = copy.deepcopy(base.encoder, shared).eval()
+            with torch.no_grad():
+                for name, module in encoder.named_modules():
+                    if name.startswith("encoder.layer.") and name.endswith(LINEAR):
+                        update = tensors[f"{name}.up"] @ tensors[f"{name}.down"]
+                        module.weight.add_(update, alpha=SCALE)
+            head = (tensors["head.weight"], tensors["head.bias"])
+        return cls(encoder, head, base.tokenizer, weights.stem)
+
+    def read(self, question: str, texts: Sequence[str]) -> list[list[Span]]:
+        """Read all texts in one batch; see `Reader`."""
+        if not texts:
+            return []
+        encoded = self._tokenizer(
+            [f"query: {question}"] * len(texts),
+            list(texts),
+            truncation="only_second",
+            max_length=LONGEST_INPUT,
+            padding=True,
+            return_offsets_mapping=True,
+            return_tensors="pt",
+        )
+        logits = self._logits(encoded)
+        found = []
+        for row, text in enumerate(texts):
+            sides = encoded.sequence_ids(row)
+            tokens = [place for place, side in enumerate(sides) if side == 1]
+            offsets = encoded["offset_mapping"][row].tolist()
+            found.append(best_spans(text, logits[row], tokens, offsets))
+        return found
+
+    def _logits(self, encoded: Any) -> Logits:
+        """Return log-probabilities of starts and ends, shape (texts, tokens, 2)."""
+        import torch
+
+        mask = encoded["attention_mask"]
+        with torch.inference_mode():
+            states = self._encoder(input_ids=encoded["input_ids"], attention_mask=mask)[0]
+            logits = torch.nn.functional.linear(states.float(), *self._head)
+            logits = logits.masked_fill(~mask.bool()[..., None], -1e4).log_softmax(dim=1)
+        return np.asarray(logits.numpy(), dtype=np.float32)
+
+
+def best_spans(
+    text: str,
+    logits: Logits,
+    tokens: Sequence[int],
+    offsets: Sequence[Sequence[int]],
+    count: int = 3,
+) -> list[Span]:
+    """Return the likeliest different spans of a text.
+
+    `logits` are log-probabilities of shape (tokens of the input, 2); `tokens` the places of
+    the text's tokens in it and `offsets` each token's characters. Spans are widened to
+    whole words, so that no number and no name is cut, and lose punctuation at their edges.
+    """
+    nothing = float(logits[0].sum())
+    starts = sorted(tokens, key=lambda t: -logits[t, 0])[:STARTS]
+    pairs = (
+        (float(logits[a, 0] + logits[b, 1]), offsets[a][0], offsets[b][1])
+        for a in starts
+        for b in tokens
+        if a <= b < a + LONGEST_ANSWER
+    )
+    found: dict[tuple[int, int], Span] = {}
+    for score, start, end in sorted(pairs, reverse=True):
+        place = trimmed(text, *whole_words(text, start, end))
+        if place[0] < place[1] and place not in found:
+            found[place] = Span(*place, score - nothing)
+            if len(found) == count:
+                break
+    return list(found.values())
+
+
+def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return the span without what an answer never begins or ends with."""
+    while start < end:
+        inside = text[start:end]
+        if inside[0] in EDGES or _alone(inside, inside[0], BRACKETS):
+            start += 1
+        elif inside[-1] in EDGES or _alone(inside, inside[-1], {b: a for a, b in BRACKETS.items()}):
+            end -= 1
+        else:
+            break
+    return start, end
+
+
+def _alone(inside: str, bracket: str, others: Mapping[str, str]) -> bool:
+    """Whether this is a bracket whose other one is missing."""
+    return bracket in others and others[bracket] not in inside

@@ -1,0 +1,369 @@
+"""Train the span reader: low-rank updates of multilingual-e5-small and a start/end head.
+
+    python training/train_reader.py ../shared/xquad --made training/made_questions.jsonl
+
+reads `xquad.<language>.train.json` (articles 1 to 16, CC BY-SA 4.0) in twelve languages
+and the questions that `training/make_questions.py` made of the same articles, and writes
+`rag/span_reader.safetensors`. The last three articles are held out: `training/calibrate.py`
+fits the confidence on them. Everything is drawn with fixed seeds; bf16 sums differ a little
+between processors, so another machine gives another file of the same worth.
+
+A question is read over a window of one to four sentences, in the same language half the
+time and in any other else; a third of the windows do not hold the answer, and then the
+reader has to point at the first token (Devlin et al. 2019, "BERT", section 4.3). The
+updates are LoRA's (Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models")
+on every linear layer.
+
+It runs in two stages: the first on XQuAD alone; then the model of the first stage marks the
+answers of the made questions, which are English, in the other languages' texts (kept where
+its mark has the very numbers of the English answer, or is sure and sounds like it), and the
+second stage goes on with both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import time
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from rag.embedding import Backbone, SentenceTransformerEmbedder
+from rag.language import numbers, sentences, sound, words
+from rag.models import SilentProgress, resolve_embedder
+from rag.settings import Settings
+from rag.spans import BASE, LINEAR, SCALE, SpanReader
+
+LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh")
+HELD_OUT = (13, 14, 15)
+RANK = 32
+BATCH = 16
+UNANSWERABLE = 0.35
+SAME_LANGUAGE = 0.5
+LONGEST = 320  # tokens
+CLIP = 1.0
+WARM_UP = 60
+HEAD_RATE = 2.0  # the head starts from nothing and learns so many times faster
+SURE = 4.0  # nats by which a mark must beat "no answer" when sounds must confirm it
+
+Place = tuple[int, int]  # article, paragraph
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question as asked in each language, and its span in each text that has one."""
+
+    place: Place
+    asked: dict[str, str]
+    spans: dict[str, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Paragraphs and their sentences, by language and place."""
+
+    text: dict[str, dict[Place, str]]
+    sentences: dict[str, dict[Place, list[tuple[int, int]]]]
+
+
+class LowRank(nn.Module):
+    """A frozen linear layer with a trained update of low rank."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.linear = linear
+        self.down = nn.Parameter(torch.randn(RANK, linear.in_features) * 0.01)
+        self.up = nn.Parameter(torch.zeros(linear.out_features, RANK))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply both; any shape ending in the input's size."""
+        low = (x @ self.down.T.to(x.dtype)) @ self.up.T.to(x.dtype)
+        return self.linear(x) + low * SCALE
+
+
+class Trained(nn.Module):
+    """The encoder with its updates, and the head: token ids to start and end logits."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder.float()
+        for parameter in encoder.parameters():
+            parameter.requires_grad_(False)
+        self.updates: dict[str, LowRank] = {}
+        for name, module in list(encoder.named_modules()):
+            if name.endswith(LINEAR) and name.startswith("encoder.layer."):
+                parent, _, last = name.rpartition(".")
+                self.updates[name] = LowRank(module)
+                setattr(encoder.get_submodule(parent), last, self.updates[name])
+        self.head = nn.Linear(encoder.config.hidden_size, 2)
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Return logits of shape (texts, tokens, 2)."""
+        return self.head(self.encoder(input_ids=ids, attention_mask=mask)[0].float())
+
+    def restore(self, weights: dict[str, torch.Tensor]) -> None:
+        """Go on from what `weights` gave before."""
+        with torch.no_grad():
+            for name, update in self.updates.items():
+                update.down.copy_(weights[f"{name}.down"])
+                update.up.copy_(weights[f"{name}.up"])
+            self.head.weight.copy_(weights["head.weight"])
+            self.head.bias.copy_(weights["head.bias"])
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Return what was trained, in half precision, under the names that `rag.spans` reads."""
+        found = {}
+        for name, update in self.updates.items():
+            found[f"{name}.down"], found[f"{name}.up"] = update.down, update.up
+        found |= {"head.weight": self.head.weight, "head.bias": self.head.bias}
+        return {n: t.detach().half().clone().contiguous() for n, t in found.items()}
+
+
+def load_xquad(folder: Path) -> tuple[list[Question], Texts]:
+    """Read the train files of all languages; they are translations of one another."""
+    asked: dict[str, dict[str, str]] = {}
+    spans: dict[str, dict[str, tuple[int, int]]] = {}
+    places: dict[str, Place] = {}
+    text: dict[str, dict[Place, str]] = {language: {} for language in LANGUAGES}
+    for language in LANGUAGES:
+        data = json.loads((folder / f"xquad.{language}.train.json").read_text("utf-8"))["data"]
+        for a, article in enumerate(data):
+            for p, paragraph in enumerate(article["paragraphs"]):
+                text[language][a, p] = paragraph["context"]
+                for qa in paragraph["qas"]:
+                    answer = qa["answers"][0]
+                    start = answer["answer_start"]
+                    places[qa["id"]] = (a, p)
+                    asked.setdefault(qa["id"], {})[language] = qa["question"]
+                    span = (start, start + len(answer["text"]))
+                    spans.setdefault(qa["id"], {})[language] = span
+    cut = {x: {place: sentences(t) for place, t in text[x].items()} for x in LANGUAGES}
+    return [Question(places[i], asked[i], spans[i]) for i in asked], Texts(text, cut)
+
+
+def load_made(path: Path) -> list[Question]:
+    """Read the English questions that `make_questions.py` made."""
+    found = []
+    for line in path.read_text("utf-8").splitlines():
+        row = json.loads(line)
+        if "question" not in row:
+            continue
+        place = (int(row["article"]), int(row["paragraph"]))
+        span = (int(row["start"]), int(row["end"]))
+        found.append(Question(place, {"en": row["question"]}, {"en": span}))
+    return found
+
+
+class Examples:
+    """Draws (question, window, span or nothing)."""
+
+    def __init__(self, questions: Sequence[Question], texts: Texts, rng: random.Random) -> None:
+        self.questions = questions
+        self.texts = texts
+        self.rng = rng
+
+    def draw(self) -> tuple[str, str, tuple[int, int] | None]:
+        """Draw one example."""
+        rng = self.rng
+        question = rng.choice(self.questions)
+        asked = rng.choice(_weighted(question.asked))
+        read = asked
+        if asked not in question.spans or rng.random() >= SAME_LANGUAGE:
+            read = rng.choice(_weighted(question.spans))
+        if rng.random() < UNANSWERABLE:
+            return question.asked[asked], self._elsewhere(question, read), None
+        window, span = self._window(question, read)
+        return question.asked[asked], window, span
+
+    def _window(self, question: Question, language: str) -> tuple[str, tuple[int, int]]:
+        """Return one to four sentences around the answer, and its place in them."""
+        rng, (start, end) = self.rng, question.spans[language]
+        cut = self.texts.sentences[language][question.place]
+        first = max(0, bisect_right([a for a, _ in cut], start) - 1)
+        last = first
+        while last + 1 < len(cut) and cut[last][1] < end:
+            last += 1
+        wanted = rng.choice((1, 1, 2, 2, 3, 4))
+        while last - first + 1 < wanted and (first > 0 or last + 1 < len(cut)):
+            if (rng.random() < 0.5 and first > 0) or last + 1 >= len(cut):
+                first -= 1
+            else:
+                last += 1
+        left, right = cut[first][0], cut[last][1]
+        text = self.texts.text[language][question.place][left:right]
+        return text, (start - left, end - left)
+
+    def _elsewhere(self, question: Question, language: str) -> str:
+        """Return sentences that do not answer: of the paragraph, the article, or any other."""
+        rng, cut = self.rng, self.texts.sentences[language]
+        start, end = question.spans[language]
+        kind, here = rng.random(), question.place
+        if kind < 0.5:
+            others = [(a, b) for a, b in cut[here] if not (a < end and start < b)]
+            if others:
+                a, b = rng.choice(others)
+                return self.texts.text[language][here][a:b]
+        near = [p for p in cut if p[0] == here[0] and p != here]
+        place = rng.choice(near if kind < 0.8 else [p for p in cut if p != here])
+        first = rng.randrange(len(cut[place]))
+        last = min(len(cut[place]) - 1, first + rng.choice((0, 0, 1, 2)))
+        return self.texts.text[language][place][cut[place][first][0] : cut[place][last][1]]
+
+
+def _weighted(languages: dict[str, object]) -> list[str]:
+    """Return the languages to draw from: Hindi and English, the home case, three times."""
+    return [x for x in sorted(languages) for _ in range(3 if x in ("hi", "en") else 1)]
+
+
+def targets(encoded: object, spans: Sequence[tuple[int, int] | None]) -> torch.Tensor:
+    """Return the first and the last token of each span, shape (2, texts); 0 for none."""
+    firsts, lasts = [], []
+    for row, span in enumerate(spans):
+        inside = [0]
+        if span is not None:
+            sides = encoded.sequence_ids(row)
+            offsets = encoded["offset_mapping"][row].tolist()
+            inside = [
+                t
+                for t, (side, (a, b)) in enumerate(zip(sides, offsets, strict=True))
+                if side == 1 and a < b and a < span[1] and b > span[0]
+            ] or [0]
+        firsts.append(inside[0])
+        lasts.append(inside[-1])
+    return torch.tensor([firsts, lasts])
+
+
+def train(
+    model: Trained, tokenizer: object, examples: Examples, steps: int, rate: float, seed: int
+) -> None:
+    """Run `steps` steps of AdamW with a linear warm-up and decay."""
+    torch.manual_seed(seed)
+    rates = (rate, rate * HEAD_RATE)
+    updates = [p for u in model.updates.values() for p in (u.down, u.up)]
+    groups = [{"params": updates}, {"params": list(model.head.parameters())}]
+    optimizer = torch.optim.AdamW(groups, lr=rate, weight_decay=0.01)
+    started, losses, batches = time.monotonic(), [], []
+    model.train()
+    for step in range(1, steps + 1):
+        factor = min(1.0, step / WARM_UP) * max(0.02, 1 - step / steps)
+        for group, base in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = base * factor
+        if not batches:
+            batches = _batches(examples)
+        losses.append(_step(model, tokenizer, batches.pop(), optimizer))
+        if step % 50 == 0:
+            mean = sum(losses[-50:]) / 50
+            speed = step * BATCH / (time.monotonic() - started)
+            print(f"step {step}: loss {mean:.3f}, {speed:.1f} examples/s", flush=True)
+
+
+def _batches(examples: Examples) -> list[list[tuple[str, str, tuple[int, int] | None]]]:
+    """Draw four batches of texts of like length: less padding to compute."""
+    drawn = sorted((examples.draw() for _ in range(4 * BATCH)), key=lambda x: len(x[1]))
+    batches = [drawn[i : i + BATCH] for i in range(0, len(drawn), BATCH)]
+    examples.rng.shuffle(batches)
+    return batches
+
+
+def _step(
+    model: Trained,
+    tokenizer: object,
+    batch: Sequence[tuple[str, str, tuple[int, int] | None]],
+    optimizer: torch.optim.Optimizer,
+) -> float:
+    encoded = tokenizer(
+        [f"query: {question}" for question, _, _ in batch],
+        [window for _, window, _ in batch],
+        truncation="only_second",
+        max_length=LONGEST,
+        padding=True,
+        return_offsets_mapping=True,
+        return_tensors="pt",
+    )
+    firsts, lasts = targets(encoded, [span for _, _, span in batch])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = model(encoded["input_ids"], encoded["attention_mask"])
+    logits = logits.masked_fill(~encoded["attention_mask"].bool()[..., None], -1e4)
+    entropy = nn.functional.cross_entropy
+    loss = (entropy(logits[..., 0], firsts) + entropy(logits[..., 1], lasts)) / 2
+    loss.backward()
+    nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], CLIP)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return float(loss)
+
+
+def mark(
+    reader: SpanReader, question: Question, texts: Texts, languages: Sequence[str]
+) -> Question:
+    """Add the spans of other languages that the reader finds and the English confirms."""
+    start, end = question.spans["en"]
+    answer = texts.text["en"][question.place][start:end]
+    spans = dict(question.spans)
+    paragraphs = [texts.text[x][question.place] for x in languages]
+    read = reader.read(question.asked["en"], paragraphs)
+    for language, text, found in zip(languages, paragraphs, read, strict=True):
+        if found and confirmed(answer, text[found[0].start : found[0].end], found[0].margin):
+            spans[language] = (found[0].start, found[0].end)
+    return Question(question.place, question.asked, spans)
+
+
+def confirmed(answer: str, marked: str, margin: float) -> bool:
+    """Whether a mark is the translation of an answer, as far as numbers and names tell."""
+    if numbers(answer) or numbers(marked):
+        return sorted(numbers(answer)) == sorted(numbers(marked))
+    names = {sound(w) for w in words(answer)} - {""}
+    heard = {sound(w) for w in words(marked)} - {""}
+    return margin > SURE and (not names.isdisjoint(heard) or margin > 2 * SURE)
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("xquad", type=Path)
+    parser.add_argument("--made", type=Path, required=True)
+    parser.add_argument("--steps", type=int, nargs=2, default=(1000, 1400))
+    parser.add_argument("--rates", type=float, nargs=2, default=(4e-4, 3e-4))
+    parser.add_argument("--first", type=Path, help="the first stage's weights, if it ran before")
+    parser.add_argument("--out", type=Path, default=Path("rag/span_reader.safetensors"))
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train both stages and write the weights."""
+    args = arguments()
+    questions, texts = load_xquad(args.xquad)
+    kept = [q for q in questions if q.place[0] not in HELD_OUT]
+    print(f"{len(kept)} of {len(questions)} questions are trained on", flush=True)
+    file = resolve_embedder(BASE, Settings.load(env={}), SilentProgress())
+    first = args.first or args.out.with_suffix(".first.safetensors")
+    about = {"base": file.identity, "licence": "CC-BY-SA-4.0", "data": "XQuAD articles 1-13"}
+
+    def fresh() -> Backbone:
+        return SentenceTransformerEmbedder.load(file).backbone()
+
+    if args.first is None:
+        model, tokenizer = Trained(fresh().encoder), fresh().tokenizer
+        train(model, tokenizer, Examples(kept, texts, random.Random(1)), args.steps[0], args.rates[0], 1)
+        save_file(model.weights(), first, about)
+    made = [q for q in load_made(args.made) if q.place[0] not in HELD_OUT]
+    reader, rng = SpanReader.load(first, fresh()), random.Random(2)
+    marked = [mark(reader, q, texts, ["hi", *rng.sample(LANGUAGES, 2)]) for q in made]
+    places = sum(len(q.spans) - 1 for q in marked)
+    print(f"{len(marked)} made questions, {places} marked in other languages", flush=True)
+    model = Trained(fresh().encoder)
+    model.restore(load_file(first))
+    examples = Examples([*kept, *marked], texts, random.Random(2))
+    train(model, fresh().tokenizer, examples, args.steps[1], args.rates[1], 2)
+    save_file(model.weights(), args.out, about)
+
+
+if __name__ == "__main__":
+    main()
