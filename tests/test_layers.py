@@ -13,7 +13,16 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "rag"
 LEVELS = (
     ("errors", "datatypes", "settings", "wording"),
-    ("language", "reading", "chunking", "boilerplate", "prompts", "citing", "calibration"),
+    (
+        "language",
+        "reading",
+        "chunking",
+        "boilerplate",
+        "prompts",
+        "citing",
+        "calibration",
+        "thinking",
+    ),
     ("models", "embedding", "reranking", "index", "generation"),
     ("ingest", "retrieve"),
     ("answer", "session"),
