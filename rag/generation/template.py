@@ -18,7 +18,8 @@ from rag.thinking import mentions_thinking
 KEY = "tokenizer.chat_template"
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "<|im_start|>assistant\n"
+    # In an expression: Jinja drops a line break at the end of a template.
+    "{{ '<|im_start|>assistant\n' }}"
 )
 # Templates that write "today" get one day always: an answer must not depend on the date on
 # which it was asked for, and the question's date is no evidence.
@@ -68,18 +69,21 @@ class ChatTemplate:
     def _must_fold(self) -> bool:
         """Whether the system's text must go to the user's; raises where nothing helps."""
         try:
-            if _SYSTEM in self._write(_PROBE, folds=False):
+            if _tells_all(self._write(_PROBE, folds=False)):
                 return False
         except Exception:  # noqa: S110 (the next attempt raises what is wrong)
             pass
-        text = self._write(_PROBE, folds=True)
-        if _SYSTEM not in text or _ASKED not in text:
+        if not _tells_all(self._write(_PROBE, folds=True)):
             raise ValueError("it leaves out what it is told")
         return True
 
     def _trouble(self, error: Exception) -> str:
         reason = " ".join(str(error).split()) or type(error).__name__
         return f"The chat template of {self._model} cannot be used: {reason[:160]}"
+
+
+def _tells_all(prompt: str) -> bool:
+    return _SYSTEM in prompt and _ASKED in prompt
 
 
 def source_of(metadata: Mapping[str, str]) -> str:
