@@ -26,7 +26,7 @@ LEVELS = (
     ("models", "embedding", "reranking", "index", "generation"),
     ("ingest", "retrieve"),
     ("answer", "session"),
-    ("evaluate", "display", "repl"),
+    ("evaluate", "display", "recommending", "repl"),
     ("cli",),
 )
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
