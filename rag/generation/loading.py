@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rag.errors import ModelCorrupt
 from rag.generation.engine import LlamaEngine
-from rag.models import ModelFile
+from rag.models import ModelFile, trained_context
 
 SEED = 20250813
 
@@ -17,19 +18,20 @@ SEED = 20250813
 def load_engine(file: ModelFile, *, context: int, threads: int = 0) -> LlamaEngine:
     """Map a GGUF file; raises `ModelCorrupt` where llama.cpp refuses it.
 
-    `context` may be more than the model was trained for; whoever uses the engine must
-    heed that.
+    The window is `context`, or what the model was trained for where that is less: beyond it
+    llama.cpp complains on stderr and the model writes nonsense.
     """
     from jinja2 import TemplateError
     from llama_cpp import Llama
 
     count = threads or physical_cores()
+    window = min(context, trained_context(Path(file.path)) or context)
     try:
         with _plain_weights():
             return LlamaEngine(
                 Llama(
                     file.path,
-                    n_ctx=context,
+                    n_ctx=window,
                     n_threads=count,
                     n_threads_batch=count,
                     seed=SEED,

@@ -9,6 +9,7 @@
     fetch       one artifact into the cache: lock, room, sources in order, verification
     e5          the 4-bit embedder, dequantised
     e5_folder   the folder that sentence-transformers loads
+    gguf        the head of a GGUF file
     resolve     a name, path or hub name to a `ModelFile`
     bringing    files that the user brought by hand
     inventory   list, pull, verify, path
@@ -18,6 +19,7 @@ Importing this package loads no torch, transformers, llama_cpp, faiss or hugging
 
 from rag.models.catalogue import Artifact, HubFile, Model, WheelMember, names
 from rag.models.fetch import fetch_artifact, import_artifact
+from rag.models.gguf import trained_context
 from rag.models.hub_gguf import is_hub_gguf
 from rag.models.inventory import ModelStatus, Verified, models_status, path, pull, verify
 from rag.models.progress import Progress, SilentProgress
@@ -47,5 +49,6 @@ __all__ = [
     "resolve_embedder",
     "resolve_generator",
     "total_memory",
+    "trained_context",
     "verify",
 ]

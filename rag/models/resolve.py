@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +18,11 @@ from rag.models.catalogue import Artifact, Kind, Model
 from rag.models.digests import Digests
 from rag.models.e5_folder import assemble, is_whole, rebuild
 from rag.models.fetch import AllFailed, Tried, cached, failure, locked, require_room, try_fetch
+from rag.models.gguf import GGUF_HEADER, GGUF_MAGIC, GGUF_VERSIONS
 from rag.models.hub_gguf import fetch_hub_gguf, is_hub_gguf
 from rag.models.progress import Progress
 from rag.settings import Settings
 
-GGUF_MAGIC = b"GGUF"
-GGUF_HEADER = struct.Struct("<4sIQQ")  # magic, version, number of tensors, of metadata
-GGUF_VERSIONS = (2, 3)
 END_BYTES = 1 << 20
 REBUILT_BYTES = 480_000_000  # the folder's float32 weights
 HUB_NAME = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
