@@ -22,7 +22,7 @@ from rag.thinking import Thoughts
 
 # How long a model may think before it must answer. Reasoning models think for some hundred
 # tokens about a question as small as ours; at 5 to 20 tokens a second on a CPU, a thousand
-# is a minute or more, and whoever waits that long had better be told so.
+# is a minute or more, and a refusal is better than waiting longer.
 THINKING_TOKENS = 1024
 # How many tokens of white space may come before an answer.
 BLANKS = 16
