@@ -133,9 +133,20 @@ def test_a_file_that_cannot_be_loaded_is_one_line(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("trained", "window"), [(32, 32), (128, 64), (None, 64)])
+@pytest.mark.parametrize(
+    ("context", "trained", "window"),
+    [
+        (4096, None, 4096),
+        (4096, 8192, 4096),
+        (4096, 4096, 4096),
+        (4096, 2048, 2048),
+        (600, 768, 600),  # rounded up to 768
+        (600, 700, 512),  # 768 would be more than 700
+        (4096, 100, 100),
+    ],
+)
 def test_llama_is_asked_for_no_more_than_it_was_trained_for(
-    trained: int | None, window: int, monkeypatch: pytest.MonkeyPatch
+    context: int, trained: int | None, window: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
 
@@ -145,5 +156,5 @@ def test_llama_is_asked_for_no_more_than_it_was_trained_for(
 
     monkeypatch.setattr(llama_cpp, "Llama", load)
     monkeypatch.setattr(loading, "trained_context", lambda path: trained)
-    LlamaGenerator.load(ModelFile("some", "/x/some.gguf", None, "some@1"), context=64)
+    LlamaGenerator.load(ModelFile("some", "/x/some.gguf", None, "some@1"), context=context)
     assert asked == [window]

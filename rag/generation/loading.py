@@ -13,6 +13,8 @@ from rag.generation.engine import LlamaEngine
 from rag.models import ModelFile, trained_context
 
 SEED = 20250813
+# llama.cpp rounds a window up to a multiple of this.
+STEP = 256
 
 
 def load_engine(file: ModelFile, *, context: int, threads: int = 0) -> LlamaEngine:
@@ -25,7 +27,7 @@ def load_engine(file: ModelFile, *, context: int, threads: int = 0) -> LlamaEngi
     from llama_cpp import Llama
 
     count = threads or physical_cores()
-    window = min(context, trained_context(Path(file.path)) or context)
+    window = window_of(context, trained_context(Path(file.path)))
     try:
         with _plain_weights():
             return LlamaEngine(
@@ -48,6 +50,13 @@ def load_engine(file: ModelFile, *, context: int, threads: int = 0) -> LlamaEngi
             f"llama.cpp cannot load {file.path}: {error}",
             "Check it: rag models verify. Fetch it again, or name another with --generator.",
         ) from error
+
+
+def window_of(context: int, trained: int | None) -> int:
+    """Return the window to ask for: it must not be rounded up beyond the trained one."""
+    if trained is None or -(-context // STEP) * STEP <= trained:
+        return context
+    return trained // STEP * STEP or trained
 
 
 def physical_cores() -> int:
