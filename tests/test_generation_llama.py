@@ -158,9 +158,15 @@ def test_a_thinking_model_keeps_room_for_its_thoughts(window: int, left: int) ->
 
 def test_a_prompt_beyond_the_trained_window_is_one_line() -> None:
     engine = FakeEngine(["6"], trained="12")
-    with pytest.raises(GenerationError, match="6 tokens, too many for a window of 12"):
+    with pytest.raises(GenerationError, match="6 tokens, too many for a window of 12") as caught:
         say(engine, most=7)
+    assert "--generator" in str(caught.value)  # raising the setting would not help
     assert say(engine, most=6)[0] == "6"
+
+
+def test_a_prompt_beyond_the_setting_says_which() -> None:
+    with pytest.raises(GenerationError, match="raise context"):
+        say(FakeEngine(["6"], context=12, trained="4096"), most=7)
 
 
 def test_an_engine_that_fails_is_one_line() -> None:

@@ -66,7 +66,7 @@ class LlamaGenerator:
         if len(tokens) + max_tokens > self.context:
             raise GenerationError(
                 f"The prompt has {len(tokens)} tokens, too many for a window of {self.context}",
-                "Show less evidence (evidence in rag.toml) or raise context.",
+                self._more_room(),
             )
         spare = min(THINKING_TOKENS, self._window - len(tokens) - max_tokens)
         hearing = _Hearing(Thoughts(prompt, [self._engine.eos]), usage, max_tokens, spare)
@@ -83,6 +83,12 @@ class LlamaGenerator:
         rest = hearing.finish()
         if rest:
             yield rest
+
+    def _more_room(self) -> str:
+        less = "Show less evidence (evidence in rag.toml)"
+        if self._window == self._engine.context and self.trained_context != self._window:
+            return f"{less} or raise context."
+        return f"{less} or name another model: --generator."
 
     def _constant(self, messages: Sequence[Message], tokens: Sequence[int]) -> list[int]:
         """Return the tokens before the last message's content: the same for every question."""
