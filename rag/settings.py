@@ -53,13 +53,13 @@ class Settings:
     """Everything that can be set.
 
     `store` is the index's folder and `documents` what `rag index` reads when no path is
-    given. `embedder` and `generator` are a name of the catalogue, a file or folder, or
-    (embedder only) a hub name. `models` is the cache of model files. `k` is the number
-    of chunks searched, `evidence` the number of sentences shown to the generator.
-    `chunk_tokens` and `max_file_mb` bound a chunk (the embedder's tokens) and a file
-    (10^6 bytes). `reranker` is the hub name or folder of a cross-encoder, '' for none.
-    `context` is the generator's window and `max_tokens` the longest answer, in tokens;
-    `threads` 0 means the physical cores. `offline` forbids every network access.
+    given. `embedder` and `generator` are a name of the catalogue, a file or folder, or a
+    hub name (owner/name, and for a generator owner/name:file.gguf). `models` is the cache
+    of model files. `k` is the number of chunks searched, `evidence` the number of sentences
+    shown to the generator. `chunk_tokens` and `max_file_mb` bound a chunk (the embedder's
+    tokens) and a file (10^6 bytes). `reranker` is the hub name or folder of a cross-encoder,
+    '' for none. `context` is the generator's window and `max_tokens` the longest answer, in
+    tokens; `threads` 0 means the physical cores. `offline` forbids every network access.
     """
 
     store: Path

@@ -47,6 +47,11 @@ def test_it_writes_and_counts(small: LlamaGenerator) -> None:
 
 
 @pytest.mark.models
+def test_the_file_tells_the_trained_window(small: LlamaGenerator) -> None:
+    assert (small.context, small.trained_context) == (512, 32768)
+
+
+@pytest.mark.models
 def test_what_was_asked_before_changes_nothing(small: LlamaGenerator) -> None:
     other: list[Message] = [{"role": "user", "content": "What is the capital of Japan? One word."}]
     alone, after = Usage(), Usage()

@@ -13,11 +13,20 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "rag"
 LEVELS = (
     ("errors", "datatypes", "settings", "wording"),
-    ("language", "reading", "chunking", "boilerplate", "prompts", "citing", "calibration"),
+    (
+        "language",
+        "reading",
+        "chunking",
+        "boilerplate",
+        "prompts",
+        "citing",
+        "calibration",
+        "thinking",
+    ),
     ("models", "embedding", "reranking", "index", "generation"),
     ("ingest", "retrieve"),
     ("answer", "session"),
-    ("evaluate", "display", "repl"),
+    ("evaluate", "display", "recommending", "repl"),
     ("cli",),
 )
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}

@@ -39,7 +39,7 @@ GeneratorName = Annotated[
     str | None,
     typer.Option(
         "--generator",
-        help="A name of `rag models list`, or the path of any GGUF file.",
+        help="A name of `rag models list`, any GGUF file, or REPO:FILE of the hub.",
         show_default=False,
     ),
 ]

@@ -121,27 +121,45 @@ def search(
 
 
 @models_app.command("list")
-def models_list(as_json: common.AsJson = False) -> None:
-    """List the models of the catalogue and whether they are here."""
+def models_list(
+    as_json: common.AsJson = False,
+    memory: Annotated[
+        float | None,
+        typer.Option(
+            "--memory",
+            metavar="GB",
+            min=0.0,
+            help="Recommend for a machine with so much memory; by default for this one.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """List the models and whether they are here, then stronger ones that fit the memory."""
     from rag.display import Display, model_object
 
     display = Display(as_json=as_json)
     with common.reporting(display):
         settings = common.load_settings()
-        from rag.models import models_status
+        from rag.models import models_status, total_memory
+        from rag.recommending import recommended_object, show_recommended
 
         status = models_status(settings)
+        room = total_memory() if memory is None else int(memory * 1e9)
         if as_json:
-            display.json({"models": [model_object(m) for m in status]})
+            display.json({"models": [model_object(m) for m in status], **recommended_object(room)})
         else:
             display.models(status)
+            show_recommended(display.out, room)
             display.note(f"Models lie in {settings.models}")
 
 
 @models_app.command("pull")
 def models_pull(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Names of `rag models list`; the defaults without.")
+        list[str] | None,
+        typer.Argument(
+            help="Names of `rag models list`, or REPO:FILE of the hub; the defaults without."
+        ),
     ] = None,
     source: Annotated[
         Path | None,
@@ -158,10 +176,11 @@ def models_pull(
     display = Display(quiet=quiet)
     with common.reporting(display):
         settings = common.load_settings(offline=offline)
+        from rag.models import is_hub_gguf, pull
         from rag.models import names as known
-        from rag.models import pull
 
-        wanted = names or [n for n in (settings.embedder, settings.generator) if n in known()]
+        defaults = (settings.embedder, settings.generator)
+        wanted = names or [n for n in defaults if n in known() or is_hub_gguf(n)]
         if source is not None and len(wanted) != 1:
             raise UsageError("--from brings one model", "Run: rag models pull NAME --from FILE")
         for name in wanted:

@@ -4,10 +4,14 @@
     digests     SHA-256, remembered in stamps
     progress    how a fetch tells what it does
     hub, wheels the two sources with a network
+    hub_gguf    a generator named by repository and file, pinned when first fetched
+    recommended stronger generators on the hub, by memory
     fetch       one artifact into the cache: lock, room, sources in order, verification
     e5          the 4-bit embedder, dequantised
     e5_folder   the folder that sentence-transformers loads
+    gguf        the head of a GGUF file
     resolve     a name, path or hub name to a `ModelFile`
+    bringing    files that the user brought by hand
     inventory   list, pull, verify, path
 
 Importing this package loads no torch, transformers, llama_cpp, faiss or huggingface_hub.
@@ -15,27 +19,36 @@ Importing this package loads no torch, transformers, llama_cpp, faiss or hugging
 
 from rag.models.catalogue import Artifact, HubFile, Model, WheelMember, names
 from rag.models.fetch import fetch_artifact, import_artifact
+from rag.models.gguf import trained_context
+from rag.models.hub_gguf import is_hub_gguf
 from rag.models.inventory import ModelStatus, Verified, models_status, path, pull, verify
 from rag.models.progress import Progress, SilentProgress
+from rag.models.recommended import RECOMMENDED, Recommendation, recommended, total_memory
 from rag.models.resolve import ModelFile, resolve_embedder, resolve_generator
 
 __all__ = [
+    "RECOMMENDED",
     "Artifact",
     "HubFile",
     "Model",
     "ModelFile",
     "ModelStatus",
     "Progress",
+    "Recommendation",
     "SilentProgress",
     "Verified",
     "WheelMember",
     "fetch_artifact",
     "import_artifact",
+    "is_hub_gguf",
     "models_status",
     "names",
     "path",
     "pull",
+    "recommended",
     "resolve_embedder",
     "resolve_generator",
+    "total_memory",
+    "trained_context",
     "verify",
 ]

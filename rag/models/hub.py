@@ -1,4 +1,4 @@
-"""Model files from the Hugging Face hub, at a pinned revision.
+"""Model files from the Hugging Face hub, at a pinned revision, and what it says of one.
 
 Whether the hub answers at all is asked once a process, and for no longer than a few
 seconds, since an unreachable hub is no reason to wait: there are other sources. This
@@ -8,7 +8,9 @@ module does not check what it brings; its caller does.
 from __future__ import annotations
 
 import os
+import re
 import threading
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -19,18 +21,39 @@ from rag.models.progress import Progress, SourceFailed, watch_growth
 PATIENCE_SECONDS = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """The newest version of a file, as the hub announces it; `size` is in bytes."""
+
+    file: HubFile
+    sha256: str
+    size: int | None
+
+
+def announced(repo: str, filename: str) -> Announced:
+    """Ask the hub for a file's revision, digest and size; raises `SourceFailed`."""
+    endpoint = _ready()
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    try:
+        url = hf_hub_url(repo, filename, endpoint=endpoint or None)
+        found = get_hf_file_metadata(url, token=False, endpoint=endpoint or None)
+    except Exception as error:  # of many kinds, like those of a download
+        raise SourceFailed(_one_line(error)) from error
+    revision, digest = found.commit_hash or "", found.etag or ""
+    # Of a large file the hub gives the digest; of a small one, another kind of mark.
+    if not re.fullmatch("[0-9a-f]{40}", revision) or not re.fullmatch("[0-9a-f]{64}", digest):
+        raise SourceFailed("it announces no digest for this file, so nothing could be verified")
+    return Announced(HubFile(repo, revision, filename), digest, found.size)
+
+
 def from_hub(file: HubFile, partial: Path, size: int | None, progress: Progress) -> Path:
     """Download the file into the folder `partial` and return it; raises `SourceFailed`.
 
     The hub's client tries again by itself when a connection breaks, which can take it a
     minute; how much of an interrupted download it can still use depends on its version.
     """
-    silence_hub()
-    # The client reads the variable too, but when it is imported; a mirror is for both.
-    endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/")
-    reason = unreachable_reason(endpoint)
-    if reason is not None:
-        raise SourceFailed(reason)
+    endpoint = _ready()
     from huggingface_hub import hf_hub_download
 
     private_folder(partial)
@@ -51,6 +74,17 @@ def from_hub(file: HubFile, partial: Path, size: int | None, progress: Progress)
         raise SourceFailed(_one_line(error)) from error
     progress.advance(max(0, Path(path).stat().st_size - shown.bytes))
     return Path(path)
+
+
+def _ready() -> str:
+    """Return the hub's address ('' for the client's own); raises `SourceFailed`."""
+    silence_hub()
+    # The client reads the variable too, but when it is imported; a mirror is for both.
+    endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/")
+    reason = unreachable_reason(endpoint)
+    if reason is not None:
+        raise SourceFailed(reason)
+    return endpoint
 
 
 def silence_hub() -> None:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag.errors import ModelCorrupt, ModelError, ModelUnavailable
+from rag.errors import ModelCorrupt, ModelError, ModelUnavailable, UsageError
 from rag.models import catalogue
+from rag.models.bringing import bring
 from rag.models.catalogue import Artifact, Kind, Model
-from rag.models.digests import Digests, hash_file
+from rag.models.digests import Digests
 from rag.models.e5_folder import stored_digests
-from rag.models.fetch import fetch_artifact, import_artifact
+from rag.models.fetch import fetch_artifact
+from rag.models.hub_gguf import LICENCE, all_recorded, is_hub_gguf, recorded
 from rag.models.progress import Progress, SilentProgress
 from rag.models.resolve import (
     ModelFile,
@@ -56,7 +59,11 @@ class Verified:
 
 
 def models_status(settings: Settings) -> list[ModelStatus]:
-    """List the catalogue; looks for files but hashes none and opens no network."""
+    """List the catalogue, then what else was pulled from the hub.
+
+    Looks for files but hashes none and opens no network.
+    """
+    pulled = [_hub_status(artifact, settings) for artifact in all_recorded(settings.models)]
     return [
         ModelStatus(
             name=model.name,
@@ -69,20 +76,22 @@ def models_status(settings: Settings) -> list[ModelStatus]:
             artifacts=model.artifacts,
         )
         for model in catalogue.MODELS
-    ]
+    ] + pulled
 
 
 def pull(
     name: str, settings: Settings, progress: Progress, source: Path | None = None
 ) -> ModelFile:
-    """Fetch and verify a model, or bring it from `source`, a file or a folder.
+    """Fetch and verify a model, or bring one of the catalogue from a file or a folder.
 
     Raises `UsageError` for a name that the catalogue has not, `ModelUnavailable` and
     `ModelCorrupt`.
     """
+    if is_hub_gguf(name):
+        return _pull_from_hub(name, settings, progress, source)
     model = catalogue.get(name)
     if source is not None:
-        _bring(model, source.expanduser(), settings.models)
+        bring(model, source.expanduser(), settings.models)
     _mend(model, settings, progress)
     return _resolve(model, settings, progress)
 
@@ -93,6 +102,9 @@ def verify(name: str | None, settings: Settings) -> list[Verified]:
     A model that was named and is not in the cache is one failure. Raises `UsageError`
     for an unknown name.
     """
+    if name is not None and is_hub_gguf(name):
+        missing = Verified(name, False, f"not fetched; rag models pull {name}")
+        return _verify_hub([recorded(name, settings.models)], settings.models) or [missing]
     models = catalogue.MODELS if name is None else (catalogue.get(name),)
     results: dict[str, Verified] = {}
     for model in models:
@@ -101,18 +113,21 @@ def verify(name: str | None, settings: Settings) -> list[Verified]:
             detail = f"not fetched; rag models pull {model.name}"
             found = [Verified(model.name, False, detail)]
         results.update((result.artifact, result) for result in found)
-    return list(results.values())
+    pulled = all_recorded(settings.models) if name is None else []
+    return [*results.values(), *_verify_hub(pulled, settings.models)]
 
 
 def path(name: str, settings: Settings) -> Path:
-    """Return where a model of the catalogue lies; opens no network.
+    """Return where a model of the catalogue or of the hub lies; opens no network.
 
     Raises `UsageError` for an unknown name and `ModelUnavailable` where it is not in the
     cache, with the command that fetches it.
     """
-    model = catalogue.get(name)
+    model = None if is_hub_gguf(name) else catalogue.get(name)
     try:
         offline = dataclasses.replace(settings, offline=True)
+        if model is None:
+            return Path(resolve_generator(name, offline, SilentProgress()).path)
         return Path(_resolve(model, offline, SilentProgress()).path)
     except ModelCorrupt:
         raise
@@ -120,6 +135,41 @@ def path(name: str, settings: Settings) -> Path:
         raise ModelUnavailable(
             f"{name} is not in {settings.models}", f"Fetch it: rag models pull {name}"
         ) from error
+
+
+def _hub_status(artifact: Artifact, settings: Settings) -> ModelStatus:
+    path = settings.models / artifact.filename
+    return ModelStatus(
+        name=artifact.name,
+        kind="generator",
+        licence=LICENCE,
+        size=artifact.size or 0,
+        path=path if path.exists() else None,
+        default=artifact.name == settings.generator,
+        description=artifact.description,
+        artifacts=(artifact,),
+    )
+
+
+def _pull_from_hub(
+    name: str, settings: Settings, progress: Progress, source: Path | None
+) -> ModelFile:
+    if source is not None:
+        raise UsageError(
+            "--from brings models of the catalogue", f"Name the file itself: --generator {source}"
+        )
+    # Whoever pulls may doubt the cache, and a stamp is renewed by hashing.
+    _verify_hub([recorded(name, settings.models)], settings.models)
+    return resolve_generator(name, settings, progress)
+
+
+def _verify_hub(artifacts: Sequence[Artifact | None], cache: Path) -> list[Verified]:
+    digests = Digests(cache)
+    return [
+        _compare(a.name, cache / a.filename, a.sha256, digests)
+        for a in artifacts
+        if a is not None and (cache / a.filename).exists()
+    ]
 
 
 def _mend(model: Model, settings: Settings, progress: Progress) -> None:
@@ -154,48 +204,6 @@ def _place(model: Model, cache: Path) -> Path | None:
         if place.exists():
             return place
     return None
-
-
-def _bring(model: Model, source: Path, cache: Path) -> None:
-    """Import what `source` has of the model's files; raises `ModelError`."""
-    found = _in_folder(model, source) if source.is_dir() else _by_digest(model, source)
-    for artifact, file in found:
-        import_artifact(artifact, file, cache)
-
-
-def _in_folder(model: Model, folder: Path) -> list[tuple[Artifact, Path]]:
-    """Find the model's files by name; raises `ModelUnavailable` where there is none."""
-    found = []
-    for artifact in model.artifacts:
-        file = next((folder / n for n in _names(artifact) if (folder / n).is_file()), None)
-        if file is not None:
-            found.append((artifact, file))
-    if not found:
-        names = ", ".join(sorted({n for a in model.artifacts for n in _names(a)}))
-        raise ModelUnavailable(f"{folder} has no file of {model.name}", f"Looked for: {names}.")
-    return found
-
-
-def _by_digest(model: Model, file: Path) -> list[tuple[Artifact, Path]]:
-    """Tell which of the model's files it is; raises `ModelUnavailable`, `ModelCorrupt`."""
-    try:
-        digest = hash_file(file)
-    except OSError as error:
-        raise ModelUnavailable(f"{file} cannot be read: {error}", "Name another.") from error
-    found = [(artifact, file) for artifact in model.artifacts if artifact.sha256 == digest]
-    if not found:
-        wanted = " or ".join(f"{a.sha256} ({a.name})" for a in model.artifacts)
-        raise ModelCorrupt(
-            f"{file} is no file of {model.name}: its sha256 is {digest}",
-            f"Wanted is {wanted}. Get it anew.",
-        )
-    return found
-
-
-def _names(artifact: Artifact) -> tuple[str, ...]:
-    """Return what the file may be called: here, and where it comes from."""
-    hub = (artifact.hub.filename,) if artifact.hub else ()
-    return (artifact.filename, *hub)
 
 
 def _verify_model(model: Model, cache: Path) -> list[Verified]:

@@ -1,14 +1,14 @@
 """From what a user writes as a model to the file or folder that is loaded.
 
-A name of the catalogue is fetched and verified; a path is looked at; a hub name is
-passed on for sentence-transformers to resolve. This module loads no model.
+A name of the catalogue is fetched and verified, and so is a GGUF file that is named by its
+place on the hub; a path is looked at; an embedder's hub name is passed on for
+sentence-transformers to resolve. This module loads no model.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +18,11 @@ from rag.models.catalogue import Artifact, Kind, Model
 from rag.models.digests import Digests
 from rag.models.e5_folder import assemble, is_whole, rebuild
 from rag.models.fetch import AllFailed, Tried, cached, failure, locked, require_room, try_fetch
+from rag.models.gguf import GGUF_HEADER, GGUF_MAGIC, GGUF_VERSIONS
+from rag.models.hub_gguf import fetch_hub_gguf, is_hub_gguf
 from rag.models.progress import Progress
 from rag.settings import Settings
 
-GGUF_MAGIC = b"GGUF"
-GGUF_HEADER = struct.Struct("<4sIQQ")  # magic, version, number of tensors, of metadata
-GGUF_VERSIONS = (2, 3)
 END_BYTES = 1 << 20
 REBUILT_BYTES = 480_000_000  # the folder's float32 weights
 HUB_NAME = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
@@ -47,14 +46,18 @@ class ModelFile:
 
 
 def resolve_generator(spec: str, settings: Settings, progress: Progress) -> ModelFile:
-    """Return the GGUF file for a name of the catalogue or a path, fetching what is missing.
+    """Return the GGUF file for a name of the catalogue, a path or OWNER/REPOSITORY:FILE.
 
-    Raises `UsageError` where `spec` names another kind of model, `ModelUnavailable`
-    where the file cannot be had and `ModelCorrupt` where it is damaged.
+    What is missing is fetched. Raises `UsageError` where `spec` names another kind of
+    model, `ModelUnavailable` where the file cannot be had and `ModelCorrupt` where it is
+    damaged.
     """
     model = _of_kind(spec, "generator")
     if model is None:
-        return _own_gguf(Path(spec).expanduser())
+        path = Path(spec).expanduser()
+        if is_hub_gguf(spec) and not path.exists():
+            return _hub_gguf(spec, settings, progress)
+        return _own_gguf(path)
     (weights,) = model.routes[0]
     try:
         path = try_fetch(weights, settings.models, offline=settings.offline, progress=progress)
@@ -100,7 +103,11 @@ def _of_kind(spec: str, kind: Kind) -> Model | None:
 
 def _unknown(spec: str, kind: Kind) -> ModelUnavailable:
     known = ", ".join(catalogue.names(kind))
-    other = "a GGUF file" if kind == "generator" else "a folder or a hub name (owner/name)"
+    other = (
+        "a GGUF file, here or on the hub (owner/name:file.gguf)"
+        if kind == "generator"
+        else "a folder or a hub name (owner/name)"
+    )
     return ModelUnavailable(
         f"There is no {kind} {spec!r}", f"Name one of the catalogue ({known}), or {other}."
     )
@@ -153,6 +160,15 @@ def _embedder_file(model: Model, route: tuple[Artifact, ...], cache: Path) -> Mo
     sha256 = route[0].sha256
     path = str(folder_of(model, route, cache))
     return ModelFile(model.name, path, sha256, _identity(model.name, sha256))
+
+
+def _hub_gguf(spec: str, settings: Settings, progress: Progress) -> ModelFile:
+    artifact = fetch_hub_gguf(spec, settings.models, offline=settings.offline, progress=progress)
+    path = settings.models / artifact.filename
+    # The digest says that it is what the hub announced, not that it is a model.
+    _own_gguf(path)
+    name = spec.rpartition("/")[2].rpartition(":")[2]
+    return ModelFile(spec, str(path), artifact.sha256, _identity(name, artifact.sha256))
 
 
 def _own_gguf(path: Path) -> ModelFile:

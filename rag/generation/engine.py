@@ -1,0 +1,144 @@
+"""llama.cpp as this program uses it: a prompt's tokens in, one step a token out.
+
+`Engine` is the seam: tests put a fake in its place. This module knows no chat and no
+thinking, only that some control tokens are marks whose text is wanted.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from rag.thinking import MARKERS
+
+if TYPE_CHECKING:
+    from llama_cpp import Llama
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One generated token.
+
+    `text` is what has become legible with it, and `partial` says that bytes of a character
+    are still awaited; `end` marks the end of the answer. `probability` is that of the
+    likeliest token here, and `refusal` that of the refusal's first one, both in [0, 1].
+    """
+
+    text: str
+    probability: float
+    refusal: float
+    partial: bool = False
+    end: bool = False
+
+
+class Engine(Protocol):
+    """A loaded model.
+
+    `context` is its window in tokens; `bos` and `eos` are the texts of its begin and end
+    marks, '' where it has none.
+    """
+
+    metadata: Mapping[str, str]
+    context: int
+    bos: str
+    eos: str
+
+    def tokens(self, prompt: str) -> list[int]:
+        """Cut a prompt into tokens; marks become their own."""
+        ...
+
+    def run(self, tokens: Sequence[int], constant: Sequence[int], refusal: str) -> Iterator[Step]:
+        """Continue `tokens`, greedily; `constant` is the part that other prompts share.
+
+        Raises `RuntimeError` or `ValueError`.
+        """
+        ...
+
+
+class LlamaEngine:
+    """An `Engine` on `llama_cpp.Llama`, in this process."""
+
+    def __init__(self, llama: Llama) -> None:
+        self._llama = llama
+        self._kept: list[int] = []
+        self.metadata: Mapping[str, str] = llama.metadata
+        self.context = int(llama.n_ctx())
+        self.bos = self._mark(llama.token_bos())
+        self.eos = self._mark(llama.token_eos())
+
+    def tokens(self, prompt: str) -> list[int]:
+        """Cut a prompt into tokens; the begin mark comes first where the model wants it."""
+        wanted = self.metadata.get("tokenizer.ggml.add_bos_token") == "true"
+        written = bool(self.bos) and prompt.startswith(self.bos)
+        return self._llama.tokenize(prompt.encode(), add_bos=wanted and not written, special=True)
+
+    def run(self, tokens: Sequence[int], constant: Sequence[int], refusal: str) -> Iterator[Step]:
+        """Continue `tokens`, greedily; see `Engine`."""
+        from llama_cpp import LogitsProcessorList
+
+        watcher = _Watcher(self._llama.tokenize(refusal.encode(), add_bos=False)[0])
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._start_from(list(constant))
+        for token in self._llama.generate(
+            tokens, temp=0.0, repeat_penalty=1.0, logits_processor=LogitsProcessorList([watcher])
+        ):
+            if self._ends(token):
+                yield Step("", watcher.likeliest, watcher.refusal, end=True)
+                return
+            text = decoder.decode(self._bytes(token))
+            awaited = bool(decoder.getstate()[0])
+            yield Step(text, watcher.likeliest, watcher.refusal, partial=awaited)
+
+    def _start_from(self, constant: list[int]) -> None:
+        """Bring llama.cpp to the state after `constant`, whatever was asked before.
+
+        Left to itself it keeps what the last prompt and this one happen to share. How a
+        prompt is cut into batches changes the rounding, so the same question could be
+        answered otherwise alone than after another one. Cut here always, it cannot; and
+        the worked examples are read once, not for each question.
+        """
+        if constant != self._kept or self._llama.n_tokens < len(constant):
+            self._kept = []
+            self._llama.reset()  # type: ignore[no-untyped-call]
+            self._llama.eval(constant)
+            self._kept = constant
+        self._llama.n_tokens = len(constant)
+
+    def _ends(self, token: int) -> bool:
+        from llama_cpp import llama_cpp as library
+
+        vocabulary = library.llama_model_get_vocab(self._llama.model)
+        return bool(library.llama_vocab_is_eog(vocabulary, token))
+
+    def _bytes(self, token: int) -> bytes:
+        plain = self._llama.detokenize([token])
+        if plain:
+            return plain
+        mark = self._llama.detokenize([token], special=True)
+        return mark if mark.decode(errors="replace") in MARKERS else b""
+
+    def _mark(self, token: int) -> str:
+        if token < 0:
+            return ""
+        return self._llama.detokenize([token], special=True).decode(errors="replace")
+
+
+class _Watcher:
+    """A logits processor that changes nothing and remembers what it saw last."""
+
+    def __init__(self, first: int) -> None:
+        self._first = first
+        self.likeliest = 0.0
+        self.refusal = 0.0
+
+    def __call__(self, _: Any, logits: Any) -> Any:
+        scores = np.asarray(logits, dtype=np.float64)
+        probabilities = np.exp(scores - scores.max())
+        probabilities /= probabilities.sum()
+        self.likeliest = float(probabilities.max())
+        self.refusal = float(probabilities[self._first])
+        return logits

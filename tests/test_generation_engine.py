@@ -1,0 +1,160 @@
+"""llama.cpp behind its seam, over a stand-in for `llama_cpp.Llama`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import llama_cpp
+import numpy as np
+import pytest
+from jinja2 import TemplateSyntaxError
+
+from rag.errors import ModelCorrupt
+from rag.generation import LlamaGenerator, loading
+from rag.generation.engine import LlamaEngine
+from rag.models import ModelFile
+
+# Tokens by number: texts, the first three of control tokens.
+PIECES = (b"<s>", b"</s>", b"<|channel|>", b"\xe0\xa4", b"\xb8", b"NOT", b" six", b"<|start|>")
+CONTROL = {0, 1, 2, 7}
+
+
+class FakeLlama:
+    """Generates its script; `evaluated` and `flags` remember how it was called."""
+
+    model = SimpleNamespace()
+
+    def __init__(self, script: Sequence[int] = (), add_bos: str = "true") -> None:
+        self.metadata = {"tokenizer.ggml.add_bos_token": add_bos}
+        self.script = script
+        self.n_tokens = 0
+        self.evaluated: list[list[int]] = []
+        self.flags: list[tuple[str, bool]] = []
+
+    def n_ctx(self) -> int:
+        return 64
+
+    def token_bos(self) -> int:
+        return 0
+
+    def token_eos(self) -> int:
+        return 1
+
+    def tokenize(self, text: bytes, add_bos: bool = True, special: bool = False) -> list[int]:
+        self.flags.append((text.decode(), add_bos))
+        return [PIECES.index(text)] if text in PIECES else [6]
+
+    def detokenize(self, tokens: Sequence[int], special: bool = False) -> bytes:
+        return b"".join(PIECES[t] for t in tokens if special or t not in CONTROL)
+
+    def reset(self) -> None:
+        self.n_tokens = 0
+
+    def eval(self, tokens: Sequence[int]) -> None:
+        self.evaluated.append(list(tokens))
+        self.n_tokens += len(tokens)
+
+    def generate(self, tokens: Sequence[int], logits_processor: Any, **_: float) -> Iterator[int]:
+        for token in self.script:
+            logits = np.zeros(len(PIECES), dtype=np.float32)
+            logits[token] = np.log(7)  # 7 of 14: this one is as likely as all the others
+            logits_processor(np.zeros(0), logits)
+            self.n_tokens += 1
+            yield token
+
+
+@pytest.fixture(autouse=True)
+def ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LlamaEngine, "_ends", lambda self, token: token == 1)
+
+
+def test_marks_are_text_and_other_control_tokens_are_not() -> None:
+    engine = LlamaEngine(FakeLlama([2, 7, 6, 1, 6]))
+    steps = list(engine.run([6], [], "NOT"))
+    assert [s.text for s in steps] == ["<|channel|>", "", " six", ""]
+    assert [s.end for s in steps] == [False, False, False, True]
+    assert not any(s.partial for s in steps)
+
+
+def test_a_character_comes_when_its_last_byte_has() -> None:
+    steps = list(LlamaEngine(FakeLlama([3, 4])).run([6], [], "NOT"))
+    assert [(s.text, s.partial) for s in steps] == [("", True), ("स", False)]
+
+
+def test_probabilities_are_those_of_the_softmax() -> None:
+    likely, unlikely = LlamaEngine(FakeLlama([5, 6])).run([6], [], "NOT")
+    assert (likely.probability, likely.refusal) == pytest.approx((7 / 14, 7 / 14))
+    assert (unlikely.probability, unlikely.refusal) == pytest.approx((7 / 14, 1 / 14))
+
+
+@pytest.mark.parametrize(
+    ("add_bos", "prompt", "added"),
+    [("true", "hi", True), ("true", "<s>hi", False), ("false", "hi", False), ("", "hi", False)],
+)
+def test_the_begin_mark_comes_once(add_bos: str, prompt: str, added: bool) -> None:
+    llama = FakeLlama(add_bos=add_bos)
+    LlamaEngine(llama).tokens(prompt)
+    assert llama.flags == [(prompt, added)]
+
+
+def test_what_prompts_share_is_read_once_and_gone_back_to() -> None:
+    llama = FakeLlama([6, 6])
+    engine = LlamaEngine(llama)
+    list(engine.run([3, 4, 6], [3, 4], "NOT"))
+    assert llama.n_tokens == 4
+    list(engine.run([3, 4, 5], [3, 4], "NOT"))
+    assert llama.evaluated == [[3, 4]]
+    list(engine.run([5, 6], [5], "NOT"))
+    assert llama.evaluated == [[3, 4], [5]]
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            TemplateSyntaxError("unexpected '}'", 3),
+            r"template of /x/bad\.gguf cannot be read: unex",
+        ),
+        (ValueError("Failed to load\nmodel"), r"cannot load /x/bad\.gguf: Failed to load model"),
+        (RuntimeError("no memory"), r"cannot load /x/bad\.gguf: no memory"),
+    ],
+)
+def test_a_file_that_cannot_be_loaded_is_one_line(
+    error: Exception, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(llama_cpp, "Llama", refuse)
+    with pytest.raises(ModelCorrupt, match=message) as caught:
+        LlamaGenerator.load(ModelFile("bad", "/x/bad.gguf", None, "bad@1"), context=64)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("context", "trained", "window"),
+    [
+        (4096, None, 4096),
+        (4096, 8192, 4096),
+        (4096, 4096, 4096),
+        (4096, 2048, 2048),
+        (600, 768, 600),  # rounded up to 768
+        (600, 700, 512),  # 768 would be more than 700
+        (4096, 100, 100),
+    ],
+)
+def test_llama_is_asked_for_no_more_than_it_was_trained_for(
+    context: int, trained: int | None, window: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def load(*_: object, n_ctx: int, **__: object) -> FakeLlama:
+        asked.append(n_ctx)
+        return FakeLlama()
+
+    monkeypatch.setattr(llama_cpp, "Llama", load)
+    monkeypatch.setattr(loading, "trained_context", lambda path: trained)
+    LlamaGenerator.load(ModelFile("some", "/x/some.gguf", None, "some@1"), context=context)
+    assert asked == [window]
