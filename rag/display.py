@@ -163,7 +163,7 @@ class Display:
         if self.quiet or self.as_json or not self.out.is_terminal:
             yield lambda _: None
             return
-        text = Text()
+        text = ""
         with Live(
             Text("reading …", style="dim"),
             console=self.out,
@@ -172,8 +172,10 @@ class Display:
         ) as live:
 
             def show(piece: str) -> None:
-                text.append(printable(piece))
-                live.update(text)
+                nonlocal text
+                text += printable(piece)
+                # A line that a terminal finds too long would not be cleared at the end.
+                live.update(Text(at_spaces(text, self.out.width - 1)))
 
             yield show
 
@@ -199,6 +201,11 @@ class Display:
         """Head an answer with its question, where there are several."""
         if not self.quiet:
             self.out.print(Text(f"{'' if first else chr(10)}? {one_line(question)}", style="dim"))
+
+    def understood(self, follows: Sequence[str]) -> None:
+        """Say with which earlier questions a question was understood, if with any."""
+        if follows:
+            self.note(f"(understood with: {'; '.join(map(one_line, follows))})")
 
     def stale(self, names: Sequence[str]) -> None:
         """Warn that cited files are no longer what was indexed."""
