@@ -18,7 +18,6 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
-from rich.padding import Padding
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -41,6 +40,8 @@ from rag.retrieve import Found
 from rag.wording import closest, refusal
 
 JSON_VERSION = 1
+# How far quotes stand in, in cells.
+INDENT = 4
 CLOSEST_SHOWN = 2
 # jsonlib.dumps leaves these raw: C1 controls, line separators, bidirectional overrides.
 _UNSAFE_JSON = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -82,6 +83,26 @@ def to_json(value: Mapping[str, Any], *, indent: int | None = None) -> str:
     """Write an object as JSON that is safe to print: readable, but no raw controls."""
     text = jsonlib.dumps(value, ensure_ascii=False, indent=indent)
     return _UNSAFE_JSON.sub(lambda m: f"\\u{ord(m.group()):04x}", text)
+
+
+@contextmanager
+def _unechoed() -> Iterator[None]:
+    """Keep what is typed ahead off the screen, where it would break what is being drawn."""
+    try:
+        import termios
+
+        terminal = sys.stdin.fileno()
+        before = termios.tcgetattr(terminal)
+    except (ImportError, OSError, ValueError, termios.error):  # no terminal, nothing to keep
+        yield
+        return
+    silent = [*before]
+    silent[3] &= ~termios.ECHO
+    termios.tcsetattr(terminal, termios.TCSANOW, silent)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSANOW, before)
 
 
 class BarProgress:
@@ -164,12 +185,15 @@ class Display:
             yield lambda _: None
             return
         text = ""
-        with Live(
-            Text("reading …", style="dim"),
-            console=self.out,
-            transient=True,
-            refresh_per_second=12,
-        ) as live:
+        with (
+            _unechoed(),
+            Live(
+                Text("reading …", style="dim"),
+                console=self.out,
+                transient=True,
+                refresh_per_second=12,
+            ) as live,
+        ):
 
             def show(piece: str) -> None:
                 nonlocal text
@@ -239,13 +263,25 @@ class Display:
         # Highlighting needs the offsets of the very string that is printed.
         text = one_line(quote.text)
         shown = f"“{text}”"
-        if self.out.is_terminal:
-            shown = at_spaces(shown, self.out.width - 4)
         body = Text(shown, style=style)
         for word, start, end in word_spans(text):
             if word in marked:
                 body.stylize("bold green", start + 1, end + 1)
-        self.out.print(Padding(body, (0, 0, 0, 4)) if self.out.is_terminal else Text("    ") + body)
+        self.indented(body)
+
+    def indented(self, body: Text) -> None:
+        """Print text four columns in: on a terminal broken into lines, else as it is.
+
+        The lines are not filled up with spaces: where a terminal finds a line of Hindi
+        longer than Rich does, these would run over into an empty line.
+        """
+        width = self.out.width - INDENT
+        if not self.out.is_terminal or width < 1:
+            self.out.print(Text(" " * INDENT) + body)
+            return
+        broken = "\n".join(at_spaces(line, width) for line in body.plain.split("\n"))
+        for line in Text(broken, style=body.style, spans=body.spans).wrap(self.out, width):
+            self.out.print(Text(" " * INDENT) + line, soft_wrap=True)
 
     def search(self, found: Found) -> None:
         """Print hits with scores, file names and offsets, then the chosen sentences."""

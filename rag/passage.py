@@ -15,8 +15,6 @@ from rag.language import sentences
 # So many sentences on either side, looked for in so many characters.
 AROUND = 3
 WINDOW = 1500
-# Where no sentence ends in the window, so many characters are shown.
-PART = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ def _first(text: str, start: int) -> int:
     spans = sentences(text[base:start])
     if base:
         spans = spans[1:]  # the window may begin within a sentence
-    return base + spans[-AROUND:][0][0] if spans else max(base, start - PART)
+    return base + spans[-AROUND:][0][0] if spans else start
 
 
 def _last(text: str, end: int) -> int:
@@ -63,7 +61,7 @@ def _last(text: str, end: int) -> int:
     spans = sentences(text[end:top])
     if top < len(text):
         spans = spans[:-1]
-    return end + spans[:AROUND][-1][1] if spans else min(top, end + PART)
+    return end + spans[:AROUND][-1][1] if spans else end
 
 
 def numbered(answer: Answer) -> list[Citation]:

@@ -115,6 +115,8 @@ def test_few_words_are_in_the_language_of_the_conversation() -> None:
         ("how many North Korean troops were sent?", "North Korean troops were sent"),
         ("and how many of them died?", "of them died"),
         ("उत्तर कोरिया ने रूस में कितने सैनिक भेजे हैं?", "उत्तर कोरिया ने रूस में सैनिक भेजे हैं"),
+        ("Which city did Lavrov arrive in?", "city did Lavrov arrive in"),
+        ("When did Lavrov arrive?", "Lavrov arrive"),
         ("Wie viele Soldaten starben?", "Soldaten starben"),
         ("why?", "why"),
         ("東京はどこですか？", "東京はどこですか"),

@@ -169,8 +169,10 @@ def test_a_stopped_question_is_not_leaned_on(talk: Talking) -> None:
 
 def test_every_command_is_in_the_help(talk: Talking) -> None:
     out, _ = talk("x", ":help")
+    flat = " ".join(out.split())
     for command in COMMANDS:
-        assert f"  {command.name}" in out
+        assert f"{command.name} {command.takes}".strip() in flat
+        assert command.tells in flat
     assert "Ctrl-C stops an answer" in out
 
 

@@ -319,7 +319,7 @@ def _kept(text: str, cues: _Cues) -> Iterator[str]:
     """Yield the words to keep, each with what stands before it."""
     end, asked, begun = 0, False, False
     for word, start, stop in word_spans(text):
-        opening = word in cues.openers and not begun
+        opening = not begun and (word in cues.openers or word in cues.verbs)
         if not (opening or word in cues.asks or (asked and word in cues.amounts)):
             yield text[end if begun else start : stop]
             begun = True

@@ -72,22 +72,11 @@ def find(name: str) -> Command | None:
     return next((c for c in COMMANDS if name == c.name or name in c.also), None)
 
 
-def help_text() -> str:
-    """Return the list of commands, one a line."""
-    usages = [f"{c.name} {c.takes}".strip() for c in COMMANDS]
-    width = max(map(len, usages))
-    lines = [f"  {u:<{width}}  {c.tells}" for u, c in zip(usages, COMMANDS, strict=True)]
-    return "\n".join(
-        [
-            "Ask in any language; a question may lean on the one before (and how many of them?).",
-            *lines,
-            "Alt-Enter breaks a line, Tab completes, Ctrl-C stops an answer, Ctrl-D leaves.",
-        ]
-    )
-
-
 def _help(talk: Talk, _: str) -> None:
-    talk.display.line(help_text())
+    usages = [(f"{c.name} {c.takes}".strip(), c.tells) for c in COMMANDS]
+    talk.display.line("Ask in any language; a question may lean on the one before.")
+    showing.show_table(talk.display, usages)
+    talk.display.line("Alt-Enter breaks a line, Tab completes, Ctrl-C stops an answer.")
 
 
 def _quit(talk: Talk, _: str) -> None:
@@ -202,17 +191,17 @@ COMMANDS = (
     Command(":sources", "", "where the last answer comes from, with full paths", _sources),
     Command(":open", "[N]", "the sentence of citation N in its context", _open, "number"),
     Command(":why", "", "how the last answer came about", _why),
-    Command(":in", "[GLOB]", "look only in files of such a name; - lifts it", _narrow("pattern"),
+    Command(":in", "[GLOB]", "only in files of such a name; - lifts it", _narrow("pattern"),
             "name"),
-    Command(":lang", "[CODE]", "… in documents in this language", _narrow("language"),
+    Command(":lang", "[CODE]", "only in documents in this language", _narrow("language"),
             "language"),
-    Command(":since", "[DATE]", "… of this day (2025-08-13), month or year or later",
+    Command(":since", "[DATE]", "only in those of this day (2025-08-13), month or year or later",
             _narrow("since")),
-    Command(":until", "[DATE]", "… of this day or earlier", _narrow("until")),
+    Command(":until", "[DATE]", "only in those of this day or earlier", _narrow("until")),
     Command(":new", "", "forget what was asked: no follow-up to it", _new),
     Command(":save", "FILE", "save the conversation: .md, .txt, .json, .jsonl",
             _save(overwrite=False), "file"),
-    Command(":save!", "FILE", "… over a file that is there", _save(overwrite=True), "file"),
+    Command(":save!", "FILE", "save it over a file that is there", _save(overwrite=True), "file"),
     Command(":index", "[FOLDER…]", "bring the index up to date, or index these instead",
             _index, "folder"),
     Command(":model", "[NAME|FILE]", "which generator answers; another one", _model, "model"),

@@ -9,11 +9,12 @@ the session goes on.
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import platformdirs
-from prompt_toolkit import PromptSession
+from prompt_toolkit import PromptSession, utils
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
@@ -28,6 +29,8 @@ from rag.settings import APP
 
 KEPT = 1000
 MENU_LINES = 6
+# Where the vowel signs are: Devanagari to Vedic, Saurashtra to Meetei Mayek, Brahmi on.
+_SIGNS = (range(0x0900, 0x1D00), range(0xA800, 0xAC00), range(0x11000, 0x12000))
 
 
 class Prompt:
@@ -41,6 +44,7 @@ class Prompt:
         input: Input | None = None,
         output: Output | None = None,
     ) -> None:
+        _widen_vowel_signs()
         self._session: PromptSession[str] = PromptSession(
             history=_history(history or history_file(), talk.display.note),
             completer=LineCompleter(talk),
@@ -129,6 +133,18 @@ class LineCompleter(Completer):
         typed, folders = wanted
         paths = PathCompleter(only_directories=folders, expanduser=True)
         return paths.get_completions(Document(typed), event)
+
+
+def _widen_vowel_signs() -> None:
+    """Let vowel signs (category Mc) take a cell, as `rag.display` does.
+
+    So do the C library, and with it most terminals and other editors; `wcwidth`, which
+    prompt_toolkit asks, says that they take none. The cursor would be put wrong after Hindi.
+    """
+    known = getattr(utils, "_CHAR_SIZES_CACHE", None)
+    if known is not None:
+        for block in _SIGNS:
+            known.update({c: 1 for c in map(chr, block) if unicodedata.category(c) == "Mc"})
 
 
 def _bindings() -> KeyBindings:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from rag.calibration import Calibration
 from rag.conversation import Turn
 from rag.datatypes import Answer, Evidence, Hit, Quote
-from rag.display import Display, at_spaces, one_line
+from rag.display import Display, one_line
 from rag.errors import UsageError
 from rag.explain import reasons
 from rag.passage import Passage, numbered, passage_of, pick
@@ -23,6 +23,16 @@ from rag.session import Session
 
 _SPACES = re.compile(r"[^\S\n]+")
 _BREAKS = re.compile(r"\s*\n\s*")
+
+
+def show_table(display: Display, rows: Sequence[tuple[str, str]]) -> None:
+    """Print the program's own words in two columns."""
+    table = Table.grid(padding=(0, 2), pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for left, right in rows:
+        table.add_row(Text(f"  {left}", style="cyan"), Text(right))
+    display.out.print(table)
 
 
 def show_sources(session: Session, display: Display, answer: Answer) -> None:
@@ -58,28 +68,17 @@ def show_passage(session: Session, display: Display, answer: Answer, number: int
     _head(display, f"[{number}]", citation.quote)
     _place(session, display, citation.quote)
     display.out.print()
-    body = passage_text(passage, display.out.width - 4 if display.out.is_terminal else None)
-    display.out.print(Padding(body, (0, 0, 0, 4)) if display.out.is_terminal else body)
+    display.indented(passage_text(passage, styled=display.out.is_terminal))
     display.stale(session.changed([citation.path]))
 
 
-def passage_text(passage: Passage, width: int | None) -> Text:
-    """Return a passage with its quote marked: in bold on a terminal, between ⟦ and ⟧ else.
-
-    `width` is that of the terminal, in cells, `None` where there is none.
-    """
-    marks = ("", "") if width else ("⟦", "⟧")
+def passage_text(passage: Passage, *, styled: bool) -> Text:
+    """Return a passage with its quote marked: in bold where `styled`, else by ⟦ and ⟧."""
+    marks = ("", "") if styled else ("⟦", "⟧")
     before = _flowing(("… " if passage.cut_before else "") + passage.before)
     quote = f"{marks[0]}{_flowing(passage.quote.text)}{marks[1]}"
     after = _flowing(passage.after + (" …" if passage.cut_after else ""))
-    text = f"{before}{quote}{after}"
-    if width:
-        text = "\n".join(at_spaces(line, width) for line in text.split("\n"))
-    body = Text(text)
-    body.stylize("dim", 0, len(before))
-    body.stylize("bold green", len(before), len(before) + len(quote))
-    body.stylize("dim", len(before) + len(quote), len(text))
-    return body
+    return Text.assemble((before, "dim"), (quote, "bold green"), (after, "dim"))
 
 
 def _flowing(text: str) -> str:
@@ -121,7 +120,7 @@ def _show_hits(display: Display, hits: Sequence[Hit]) -> None:
         display.out.print(
             Text.assemble((f"{number:>2}. ", "bold"), (place, "cyan")), soft_wrap=True
         )
-        _indented(display, said, "dim")
+        display.indented(Text(said, style="dim"))
 
 
 def _show_sentences(display: Display, answer: Answer) -> None:
@@ -141,12 +140,4 @@ def _show_sentence(display: Display, item: Evidence, cited: int | None) -> None:
     if cited is not None:
         head.append(f"  cited as [{cited}]", "bold green")
     display.out.print(head, soft_wrap=True)
-    _indented(display, f"“{one_line(item.quote.text)}”", "")
-
-
-def _indented(display: Display, text: str, style: str) -> None:
-    if display.out.is_terminal:
-        body = Text(at_spaces(text, display.out.width - 4), style=style)
-        display.out.print(Padding(body, (0, 0, 0, 4)))
-    else:
-        display.out.print(Text(f"    {text}"))
+    display.indented(Text(f"“{one_line(item.quote.text)}”"))
