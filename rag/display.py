@@ -30,6 +30,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rag.datatypes import Answer, Evidence, Hit, Manifest, Quote
+from rag.emphasis import emphasised
 from rag.errors import RagError
 from rag.index import Listed
 from rag.ingest import Report
@@ -199,7 +200,9 @@ class Display:
                 nonlocal text
                 text += printable(piece)
                 # A line that a terminal finds too long would not be cleared at the end.
-                live.update(Text(at_spaces(text, self.out.width - 1)))
+                shown = emphasised(text)
+                shown.plain = at_spaces(shown.plain, self.out.width - 1)
+                live.update(shown)
 
             yield show
 

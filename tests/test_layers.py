@@ -17,7 +17,7 @@ LEVELS = (
     ("models", "embedding", "reranking", "index", "generation"),
     ("ingest", "retrieve"),
     ("answer", "conversation", "passage", "explain", "session"),
-    ("evaluate", "display", "repl"),
+    ("evaluate", "emphasis", "display", "repl"),
     ("cli",),
 )
 LEVEL_OF = {name: level for level, names in enumerate(LEVELS) for name in names}
