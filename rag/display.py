@@ -1,4 +1,6 @@
-"""Results as text or JSON; with the evaluation's tables the only place that prints.
+"""Results as text or JSON.
+
+With the session's `showing` and the evaluation's tables the only place that prints.
 
 Answers go to standard output, progress and errors to standard error. Text of documents is
 shown without its control characters, so that no file can send an escape to the terminal.

@@ -64,7 +64,7 @@ def _verdict(answer: Answer, threshold: float, cosine_floor: float) -> str:
 def _work(answer: Answer) -> Iterator[str]:
     asked, written = (answer.tokens.get(name, 0) for name in ("prompt", "generated"))
     if asked:
-        yield f"The generator was asked {asked:,} tokens and wrote {written:,}."
+        yield f"The generator read {asked:,} tokens and wrote {written:,}."
     if answer.timings:
         total = answer.timings.get("total", sum(answer.timings.values()))
         stages = [

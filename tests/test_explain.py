@@ -49,7 +49,7 @@ def test_work_is_told_as_far_as_it_is_known() -> None:
         timings={"search": 0.11, "read": 3.0, "read_spans": 0.25, "total": 3.4},
     )
     assert lines[1:] == [
-        "The generator was asked 1,234 tokens and wrote 7.",
+        "The generator read 1,234 tokens and wrote 7.",
         "It took 3.4 seconds (searching 0.1, reading 3.0, read spans 0.2).",
     ]
 

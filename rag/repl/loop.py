@@ -5,6 +5,7 @@ A failure is one line, and the session goes on. Ctrl-D and `:quit` end it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -96,6 +97,8 @@ def _reader(talk: commands.Talk) -> Callable[[str], str]:
     """Return the editor on a terminal that can do it, else `input`."""
     terminals = sys.stdin.isatty() and sys.stdout.isatty()
     if not terminals or os.environ.get("TERM", "dumb") == "dumb":
+        with contextlib.suppress(ImportError):
+            import readline  # noqa: F401 (its import gives `input` editing)
         return input
     from rag.repl.prompting import Prompt
 

@@ -106,14 +106,16 @@ def show_why(session: Session, display: Display, turn: Turn) -> None:
 
 def _show_hits(display: Display, hits: Sequence[Hit]) -> None:
     if hits:
-        display.line("\nFound, best first (closeness in meaning; words in common):", "bold")
+        display.line(
+            "\nFound, best first: closeness in meaning, share of telling words, ranks", "bold"
+        )
     for number, hit in enumerate(hits, 1):
         chunk = hit.chunk
         page = f", page {chunk.page}" if chunk.page is not None else ""
         said = f"meaning {hit.dense:.2f} (#{hit.dense_rank})"
         if hit.keyword_rank is not None:
             matched = ", ".join(map(one_line, hit.matched))
-            said += f"; words {hit.keyword:.0%} (#{hit.keyword_rank}): {matched}"
+            said += f"; words {max(hit.keyword, 0.01):.0%} (#{hit.keyword_rank}): {matched}"
         if hit.reranked is not None:
             said += f"; reranker {hit.reranked:.2f}"
         place = f"{printable(chunk.path)}{page}, characters {chunk.start:,}–{chunk.end:,}"
