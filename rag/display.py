@@ -282,7 +282,8 @@ class Display:
         """
         width = self.out.width - INDENT
         if not self.out.is_terminal or width < 1:
-            self.out.print(Text(" " * INDENT) + body)
+            for line in body.split("\n", allow_blank=True):
+                self.out.print(Text(" " * INDENT) + line)
             return
         broken = "\n".join(at_spaces(line, width) for line in body.plain.split("\n"))
         for line in Text(broken, style=body.style, spans=body.spans).wrap(self.out, width):

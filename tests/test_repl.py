@@ -220,7 +220,7 @@ def test_sources_have_full_paths_and_copies(
 
 def test_open_shows_the_quote_in_its_context(talk: Talking) -> None:
     out, _ = talk("15,000", TROOPS, ":open 1")
-    assert f"⟦{QUOTE}⟧ {NEXT}\nअप्रैल की रिपोर्ट" in out
+    assert f"⟦{QUOTE}⟧ {NEXT}\n    अप्रैल की रिपोर्ट" in out
     assert f"[1] सैनिक.txt, characters 0–{len(QUOTE)}" in out
 
 

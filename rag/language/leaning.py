@@ -255,30 +255,34 @@ class _Cues:
 @cache
 def _cues(code: str) -> _Cues:
     table = _TABLES[code]
-
-    def folded(*texts: str) -> frozenset[str]:
-        return frozenset(words(" ".join(texts)))
-
-    asks, amounts = folded(table.asks), folded(table.amounts)
-    pronouns = folded(PRONOUNS.get(code, ""), table.pronouns, table.strong)
+    asks, amounts = _folded(table.asks), _folded(table.amounts)
+    pronouns = _folded(PRONOUNS.get(code, ""), table.pronouns, table.strong)
     return _Cues(
-        openers=folded(table.openers),
-        phrases=tuple(_joined(words(p)) for p in table.phrases),
-        pronouns=pronouns - folded(table.but),
-        strong=folded(table.strong),
-        subjects=folded(table.subjects),
-        verbs=folded(table.verbs),
-        objects=folded(table.objects),
+        openers=_folded(table.openers),
+        phrases=_lines(table.phrases),
+        pronouns=pronouns - _folded(table.but),
+        strong=_folded(table.strong),
+        subjects=_folded(table.subjects),
+        verbs=_folded(table.verbs),
+        objects=_folded(table.objects),
         asks=asks,
         amounts=amounts,
-        empty=asks | amounts | folded(table.grammar, table.verbs, table.openers),
-        relative=folded(table.relative),
-        before=folded(table.before),
-        after=folded(table.after),
-        expletive=tuple(_joined(words(p)) for p in table.expletive),
-        deictic=folded(table.deictic),
+        empty=asks | amounts | _folded(table.grammar, table.verbs, table.openers),
+        relative=_folded(table.relative),
+        before=_folded(table.before),
+        after=_folded(table.after),
+        expletive=_lines(table.expletive),
+        deictic=_folded(table.deictic),
         asked_first=table.asked_first,
     )
+
+
+def _folded(*texts: str) -> frozenset[str]:
+    return frozenset(words(" ".join(texts)))
+
+
+def _lines(phrases: Sequence[str]) -> tuple[str, ...]:
+    return tuple(_joined(words(phrase)) for phrase in phrases)
 
 
 def leans_back(question: str, spoken: str = "") -> bool:
