@@ -12,7 +12,7 @@ sign.
     shortening   cuts in a sentence that is too long
     names        how a word sounds, to match names across scripts
     references   sentences that begin with a pronoun
-    leaning      questions that lean on the one before
+    leaning      questions that lean on the one before, by the tables of `grammar`
     identify     script of a text, language of a question
 """
 
