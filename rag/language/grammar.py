@@ -51,7 +51,7 @@ TABLES = {
         amounts="many much long old far big large tall often high",
         grammar="a an the of in on at to by for from with about among between into since until "
         "before after during be been being not all any some both each most more else exactly "
-        "other others ever also still already it's there did't tell me say please",
+        "other others ever also still already s there",
         before="in on at to by for from with among since until before after during without",
         expletive=(
             "it take", "it true", "it possible", "it common", "it known", "it said", "it legal",
