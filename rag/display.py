@@ -1,4 +1,6 @@
-"""Results as text or JSON; with the evaluation's tables the only place that prints.
+"""Results as text or JSON.
+
+With the session's `showing` and the evaluation's tables the only place that prints.
 
 Answers go to standard output, progress and errors to standard error. Text of documents is
 shown without its control characters, so that no file can send an escape to the terminal.
@@ -18,7 +20,6 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
-from rich.padding import Padding
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -31,6 +32,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rag.datatypes import Answer, Evidence, Hit, Manifest, Quote
+from rag.emphasis import emphasised
 from rag.errors import RagError
 from rag.index import Listed
 from rag.ingest import Report
@@ -41,6 +43,8 @@ from rag.retrieve import Found
 from rag.wording import closest, refusal
 
 JSON_VERSION = 1
+# How far quotes stand in, in cells.
+INDENT = 4
 CLOSEST_SHOWN = 2
 # jsonlib.dumps leaves these raw: C1 controls, line separators, bidirectional overrides.
 _UNSAFE_JSON = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -82,6 +86,26 @@ def to_json(value: Mapping[str, Any], *, indent: int | None = None) -> str:
     """Write an object as JSON that is safe to print: readable, but no raw controls."""
     text = jsonlib.dumps(value, ensure_ascii=False, indent=indent)
     return _UNSAFE_JSON.sub(lambda m: f"\\u{ord(m.group()):04x}", text)
+
+
+@contextmanager
+def _unechoed() -> Iterator[None]:
+    """Keep what is typed ahead off the screen, where it would break what is being drawn."""
+    try:
+        import termios
+
+        terminal = sys.stdin.fileno()
+        before = termios.tcgetattr(terminal)
+    except (ImportError, OSError, ValueError, termios.error):  # no terminal, nothing to keep
+        yield
+        return
+    silent = [*before]
+    silent[3] &= ~termios.ECHO
+    termios.tcsetattr(terminal, termios.TCSANOW, silent)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSANOW, before)
 
 
 class BarProgress:
@@ -163,17 +187,24 @@ class Display:
         if self.quiet or self.as_json or not self.out.is_terminal:
             yield lambda _: None
             return
-        text = Text()
-        with Live(
-            Text("reading …", style="dim"),
-            console=self.out,
-            transient=True,
-            refresh_per_second=12,
-        ) as live:
+        text = ""
+        with (
+            _unechoed(),
+            Live(
+                Text("reading …", style="dim"),
+                console=self.out,
+                transient=True,
+                refresh_per_second=12,
+            ) as live,
+        ):
 
             def show(piece: str) -> None:
-                text.append(printable(piece))
-                live.update(text)
+                nonlocal text
+                text += printable(piece)
+                # A line that a terminal finds too long would not be cleared at the end.
+                shown = emphasised(text)
+                shown.plain = at_spaces(shown.plain, self.out.width - 1)
+                live.update(shown)
 
             yield show
 
@@ -199,6 +230,11 @@ class Display:
         """Head an answer with its question, where there are several."""
         if not self.quiet:
             self.out.print(Text(f"{'' if first else chr(10)}? {one_line(question)}", style="dim"))
+
+    def understood(self, follows: Sequence[str]) -> None:
+        """Say with which earlier questions a question was understood, if with any."""
+        if follows:
+            self.note(f"(understood with: {'; '.join(map(one_line, follows))})")
 
     def stale(self, names: Sequence[str]) -> None:
         """Warn that cited files are no longer what was indexed."""
@@ -232,13 +268,26 @@ class Display:
         # Highlighting needs the offsets of the very string that is printed.
         text = one_line(quote.text)
         shown = f"“{text}”"
-        if self.out.is_terminal:
-            shown = at_spaces(shown, self.out.width - 4)
         body = Text(shown, style=style)
         for word, start, end in word_spans(text):
             if word in marked:
                 body.stylize("bold green", start + 1, end + 1)
-        self.out.print(Padding(body, (0, 0, 0, 4)) if self.out.is_terminal else Text("    ") + body)
+        self.indented(body)
+
+    def indented(self, body: Text) -> None:
+        """Print text four columns in: on a terminal broken into lines, else as it is.
+
+        The lines are not filled up with spaces: where a terminal finds a line of Hindi
+        longer than Rich does, these would run over into an empty line.
+        """
+        width = self.out.width - INDENT
+        if not self.out.is_terminal or width < 1:
+            for line in body.split("\n", allow_blank=True):
+                self.out.print(Text(" " * INDENT) + line)
+            return
+        broken = "\n".join(at_spaces(line, width) for line in body.plain.split("\n"))
+        for line in Text(broken, style=body.style, spans=body.spans).wrap(self.out, width):
+            self.out.print(Text(" " * INDENT) + line, soft_wrap=True)
 
     def search(self, found: Found) -> None:
         """Print hits with scores, file names and offsets, then the chosen sentences."""

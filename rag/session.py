@@ -47,6 +47,7 @@ class Session:
         self.wanted = wanted or Filter()
         self._progress = progress
         self._generator_file: ModelFile | None = None
+        self._loaded: Generator | None = None
 
     @classmethod
     def over(
@@ -100,9 +101,10 @@ class Session:
     def answerer(self) -> Answerer:
         """The answerer; the generator's file is fetched now, but loaded when it is asked."""
         index, embedder = self.index, self.embedder
-        self._generator_file = resolve_generator(
-            self.settings.generator, self.settings, self._progress
-        )
+        if self._generator_file is None:
+            self._generator_file = resolve_generator(
+                self.settings.generator, self.settings, self._progress
+            )
         return Answerer(
             index, embedder, self._load_generator, self.settings, reranker=self.reranker
         )
@@ -118,14 +120,55 @@ class Session:
 
         Raises `NoDocumentsError` where it lets none pass.
         """
-        if self.wanted == Filter():
+        return self._passing(self.wanted)
+
+    def _passing(self, wanted: Filter) -> list[str] | None:
+        if wanted == Filter():
             return None
-        names = self.index.text.select(self.wanted)
+        names = self.index.text.select(wanted)
         if not names:
             raise NoDocumentsError(
-                f"No document passes {self.wanted}", "See names, dates, languages: rag info"
+                f"No document passes {wanted}", "See names, dates, languages: rag info"
             )
         return names
+
+    def narrow(self, wanted: Filter) -> None:
+        """Look only in what passes this filter from now on.
+
+        Raises `NoDocumentsError` where nothing does; the filter then stays as it was.
+        """
+        within = self._passing(wanted)
+        self.wanted = wanted
+        self.within = within
+
+    def use_generator(self, name: str) -> str:
+        """Let another generator answer from now on; return its identity.
+
+        Raises `ModelError` or `UsageError` where it cannot be had; the old one then stays.
+        """
+        file = resolve_generator(name, self.settings, self._progress)
+        self.settings = replace(self.settings, generator=name)
+        self._generator_file, self._loaded = file, None
+        self._forget("answerer")
+        return file.identity
+
+    def reindex(self, roots: Sequence[Path] = ()) -> Report:
+        """Bring the index in line with these paths, or those of last time, and use it.
+
+        Raises like `index_documents`; the index then stays as it was.
+        """
+        default = [self.settings.documents] if self.settings.documents else []
+        report = self.index_documents(roots or self.last_roots() or default)
+        if report.written:
+            if "index" in self.__dict__:
+                self.index.close()
+            self._forget("answerer", "within", "index")
+        return report
+
+    def _forget(self, *names: str) -> None:
+        """Let parts be made anew when they are needed next."""
+        for name in names:
+            self.__dict__.pop(name, None)
 
     def ask(self, question: str, on_text: Callable[[str], None] = lambda _: None) -> Answer:
         """Answer a question over the documents that the filter lets pass."""
@@ -149,11 +192,14 @@ class Session:
         return self._generator_file.identity if self._generator_file else None
 
     def _load_generator(self) -> Generator:
+        """Load the generator once: a new index needs no new one."""
         assert self._generator_file is not None
-        settings = self.settings
-        return LlamaGenerator.load(
-            self._generator_file, context=settings.context, threads=settings.threads
-        )
+        if self._loaded is None:
+            settings = self.settings
+            self._loaded = LlamaGenerator.load(
+                self._generator_file, context=settings.context, threads=settings.threads
+            )
+        return self._loaded
 
     def index_documents(self, roots: Sequence[Path], *, rebuild: bool = False) -> Report:
         """Bring the store in line with these paths; see `rag.ingest`."""

@@ -586,6 +586,100 @@ def test_models_list_and_path(rag_: Run, tmp_path: Path) -> None:
     assert "gpt-9" in unknown.stderr
 
 
+# What a session's commands do, as flags
+
+
+TROOPS = "how many troops were sent?"
+
+
+def test_a_question_follows_others(ask: Run, models: dict[str, object]) -> None:
+    generator = ScriptedGenerator({"died": "600", "sent": "15,000"})
+    models["generator"] = generator
+    result = ask("--follows", TROOPS, "and how many of them died in April?")
+    assert result.stdout.startswith("600 [1]")
+    assert f"(understood with: {TROOPS})" in result.stderr
+    value = json.loads(
+        ask("--json", "--follows", TROOPS, "--follows", "और कब?", "and how many died?").stdout
+    )
+    assert value["question"] == "and how many died?"
+    assert value["follows"] == [TROOPS, "और कब?"]
+    assert value["understood"] == "and how many died? (troops were sent; और कब)"
+    alone = json.loads(ask("--json", TROOPS).stdout)
+    assert (alone["follows"], alone["understood"]) == ([], None)
+
+
+def test_piped_questions_stay_independent(ask: Run) -> None:
+    result = ask("--json", input=f"{TROOPS}\nand how many of them died?\n")
+    values = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [v["understood"] for v in values] == [None, None]
+
+
+def test_sources_context_and_reasons_after_the_answer(ask: Run, small_documents: Path) -> None:
+    result = ask("--sources", "--open", "1", "--why", TROOPS)
+    assert result.exit_code == 0, result.output
+    out = result.stdout
+    places = [
+        out.index(part)
+        for part in (
+            "15,000 [1]",
+            f"    {small_documents / 'सैनिक.txt'}",
+            "⟦उत्तर कोरिया ने रूस में लगभग 15,000 सैनिक भेजे हैं।⟧ दक्षिण",
+            "Answered from 1 sentence",
+        )
+    ]
+    assert places == sorted(places)
+
+
+def test_reasons_of_each_piped_question(ask: Run) -> None:
+    result = ask("--why", input=f"{TROOPS}\nwhat is the password of the camp?\n")
+    assert "Answered from 1 sentence" in result.stdout
+    assert "Refused: confidence" in result.stdout
+
+
+def test_answers_are_saved(ask: Run, tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    result = ask("--save", str(path), input=f"{TROOPS}\nwhat is the password of the camp?\n")
+    assert result.exit_code == 0
+    assert "answers.jsonl" in result.stderr
+    saved = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert [v["refused"] for v in saved] == [False, True]
+    one_error(ask("--save", str(path), TROOPS), 2, "exists already", "--overwrite")
+    assert len(path.read_text(encoding="utf-8").splitlines()) == 2
+    assert ask("--save", str(path), "--overwrite", TROOPS).exit_code == 0
+    assert len(path.read_text(encoding="utf-8").splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--json", "--why"], "--why prints more than the answer, and --json tells it all"),
+        (["--quiet", "--sources"], "--sources prints more than the answer, and --quiet"),
+        (["--json", "--open", "1"], "--open prints more than the answer"),
+        (["--overwrite"], "--overwrite is for --save"),
+        (["--save", "a.pdf"], "a.pdf says no format"),
+        (["--follows", "?!"], "The question is empty"),
+        (["--open", "7"], "There is no citation 7. There is 1."),
+    ],
+)
+def test_flags_that_make_no_sense(ask: Run, flags: list[str], said: str) -> None:
+    one_error(ask(*flags, TROOPS), 2, said)
+
+
+@pytest.mark.parametrize("flags", [["--open", "1"], ["--follows", TROOPS]])
+def test_flags_of_one_question(ask: Run, flags: list[str]) -> None:
+    one_error(ask(*flags, input="who?\nwhen?\n"), 2, f"{flags[0]} goes with one question")
+
+
+@pytest.mark.parametrize(
+    "flags", [["--why"], ["--sources"], ["--open", "1"], ["--save", "a.md"], ["--follows", TROOPS]]
+)
+def test_flags_that_a_session_has_commands_for(
+    ask: Run, monkeypatch: pytest.MonkeyPatch, flags: list[str]
+) -> None:
+    monkeypatch.setattr("rag.cli.ask._is_terminal", lambda: True)
+    one_error(ask(*flags), 2, f"{flags[0]} goes with a question")
+
+
 def test_session_is_interactive(ask: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = iter(["how many troops were sent?", ":nonsense", "", ":quit"])
     monkeypatch.setattr("builtins.input", lambda _: next(lines))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import termios
+from io import StringIO
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
+from rich.text import Text
 
-from rag.display import at_spaces
+from rag.display import Display, at_spaces
 
 
 @pytest.mark.parametrize(
@@ -34,3 +40,70 @@ def test_only_spaces_change(text: str, width: int) -> None:
     broken = at_spaces(text, width)
     assert len(broken) == len(text)
     assert all(a == b or (a, b) == (" ", "\n") for a, b in zip(text, broken, strict=True))
+
+
+HINDI = "उत्तर कोरिया ने यूक्रेन के विरुद्ध पुतिन के युद्ध प्रयासों के समर्थन में सैनिक भेजे हैं"
+
+
+def terminal(width: int) -> tuple[Display, StringIO]:
+    """Return a display that takes itself for a terminal without colours, and what it writes."""
+    display, written = Display(), StringIO()
+    display.out = Console(
+        file=written, force_terminal=True, width=width, highlight=False, color_system=None
+    )
+    return display, written
+
+
+def test_indented_lines_are_not_filled_up() -> None:
+    display, written = terminal(40)
+    display.indented(Text(f"“{HINDI}”"))
+    lines = written.getvalue().splitlines()
+    assert len(lines) == 2
+    assert [line for line in lines if line != line.rstrip() or not line.startswith("    ")] == []
+    assert " ".join(line.strip() for line in lines) == f"“{HINDI}”"
+
+
+def test_a_text_without_spaces_is_broken_too() -> None:
+    display, written = terminal(24)
+    display.indented(Text("北" * 25))
+    assert written.getvalue().splitlines() == [
+        f"    {'北' * 10}",
+        f"    {'北' * 10}",
+        f"    {'北' * 5}",
+    ]
+
+
+def test_styles_and_paragraphs_survive_the_breaking() -> None:
+    display, written = terminal(12)
+    display.indented(Text.assemble("one two\n", ("three four", "bold"), "\n\nfive"))
+    assert written.getvalue().splitlines() == [
+        "    one two", "    three", "    four", "    ", "    five",
+    ]  # fmt: skip
+
+
+def test_an_answer_is_streamed_in_whole_words_and_taken_away() -> None:
+    display, written = terminal(40)
+    with display.streaming() as show:
+        for word in HINDI.split():
+            show(f"{word} ")
+        show("**15,000**\x1b[31m")
+    out = written.getvalue()
+    assert "\x1b[31m" not in out
+    assert "**" not in out.rsplit("\x1b[2K", 3)[1]
+    assert out.endswith("\x1b[2K")
+
+
+def test_what_is_typed_ahead_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    master, slave = os.openpty()
+
+    def echoes() -> bool:
+        return bool(termios.tcgetattr(slave)[3] & termios.ECHO)
+
+    with os.fdopen(slave) as keyboard, os.fdopen(master):
+        monkeypatch.setattr("sys.stdin", keyboard)
+        display, _ = terminal(40)
+        assert echoes()
+        with pytest.raises(KeyboardInterrupt), display.streaming():
+            assert not echoes()
+            raise KeyboardInterrupt
+        assert echoes()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +12,11 @@ import typer
 
 from rag.cli import common
 from rag.errors import UsageError
+from rag.filtering import filter_of
 
 if TYPE_CHECKING:
+    from rag.conversation import Turn
+    from rag.datatypes import Answer
     from rag.display import Display
     from rag.session import Session
 
@@ -60,6 +64,37 @@ def ask(
     generator: common.GeneratorName = None,
     reranker: common.RerankerName = None,
     offline: common.Offline = None,
+    follows: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--follows",
+            metavar="QUESTION",
+            help="What was asked before, so that the question may lean on it; oldest first.",
+            show_default=False,
+        ),
+    ] = None,
+    sources: Annotated[
+        bool, typer.Option("--sources", help="List the sources with full paths, too.")
+    ] = False,
+    opened: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--open", metavar="N", help="Show citation N in its context, too.", show_default=False
+        ),
+    ] = None,
+    why: Annotated[bool, typer.Option("--why", help="Tell how the answer came about.")] = False,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            "--save",
+            metavar="FILE",
+            help="Save questions and answers: .md, .txt, .json or .jsonl.",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Let --save write over a file.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -74,9 +109,11 @@ def ask(
     display = Display(quiet=quiet, as_json=as_json)
     with common.reporting(display):
         questions = _questions(question)
+        more = More(tuple(follows or ()), sources, tuple(opened or ()), why, save, overwrite)
+        more.check(questions, display)
         if docs is not None and store is not None:
             raise UsageError("--docs keeps a store of its own", "Leave out --store or --docs.")
-        wanted = common.filter_of(pattern, language, since, until)
+        wanted = filter_of(pattern, language, since, until)
         settings = common.load_settings(
             k=k,
             store=store,
@@ -97,10 +134,55 @@ def ask(
             from rag.repl import Repl
 
             raise typer.Exit(Repl(session, display).run())
-        raise typer.Exit(_answer_all(questions, session, display))
+        raise typer.Exit(_answer_all(questions, session, display, more))
 
 
-def _questions(words: list[str] | None) -> Iterable[str] | None:
+@dataclass(frozen=True, slots=True)
+class More:
+    """What is wanted besides the answer: what a session's commands do, as flags."""
+
+    follows: tuple[str, ...] = ()
+    sources: bool = False
+    opened: tuple[int, ...] = ()
+    why: bool = False
+    save: Path | None = None
+    overwrite: bool = False
+
+    def check(self, questions: Sequence[str] | None, display: Display) -> None:
+        """Raise `UsageError` where flags contradict each other or there is no question."""
+        printed = {"--sources": self.sources, "--open": self.opened, "--why": self.why}
+        given = [flag for flag, wanted in printed.items() if wanted]
+        single = {"--follows": self.follows, "--open": self.opened}
+        of_one = [flag for flag, wanted in single.items() if wanted]
+        if given and (display.as_json or display.quiet):
+            other = "--json tells it all already" if display.as_json else "--quiet forbids it"
+            raise UsageError(f"{given[0]} prints more than the answer, and {other}")
+        if self.overwrite and self.save is None:
+            raise UsageError("--overwrite is for --save", "Add --save FILE.")
+        asked = [*given, *of_one, *(["--save"] if self.save else [])]
+        if questions is None and asked:
+            raise UsageError(
+                f"{asked[0]} goes with a question", "In a session, :help lists what there is."
+            )
+        if questions is not None and len(questions) > 1 and of_one:
+            raise UsageError(f"{of_one[0]} goes with one question, not with {len(questions)}")
+
+    def show(self, session: Session, display: Display, turn: Turn, answer: Answer) -> None:
+        """Print what is wanted besides the answer."""
+        from rag.repl import showing
+
+        if self.sources:
+            display.line("")
+            showing.show_sources(session, display, answer)
+        for number in self.opened:
+            display.line("")
+            showing.show_passage(session, display, answer, number)
+        if self.why:
+            display.line("")
+            showing.show_why(session, display, turn)
+
+
+def _questions(words: list[str] | None) -> list[str] | None:
     """Return the questions, `None` for the interactive session; raises `UsageError`."""
     if words and words != ["-"]:
         from rag.retrieve import checked
@@ -124,34 +206,43 @@ def _is_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def _answer_all(questions: Iterable[str], session: Session, display: Display) -> int:
+def _answer_all(questions: list[str], session: Session, display: Display, more: More) -> int:
     """Answer each; return 0 if any was answered, else 3."""
-    from rag.display import answer_object
+    from rag.conversation import Turn, asked_before, understand
+    from rag.repl import saving
 
-    questions = list(questions)
-    answered = False
+    path = None
+    if more.save is not None:  # what cannot be saved is better known before seconds of work
+        mend = "Add --overwrite to write over it."
+        path = saving.target(str(more.save), overwrite=more.overwrite, mend=mend)
+    before = asked_before(more.follows)
+    turns = []
     for number, question in enumerate(questions):
         if len(questions) > 1 and not display.as_json:
             display.question(question, first=number == 0)
+        understood = understand(question, before)
+        display.understood(understood.follows)
         with display.streaming() as show:
-            answer = session.ask(question, show)
-        stale = session.stale(answer)
-        if display.as_json:
-            display.json(
-                answer_object(
-                    answer,
-                    manifest=session.index.manifest,
-                    store=str(session.settings.store),
-                    generator=session.generator_identity,
-                    stale=stale,
-                ),
-                indent=2 if len(questions) == 1 else None,
-            )
-        else:
-            display.answer(answer)
-        display.stale(stale)
-        answered = answered or not answer.refused
-    return 0 if answered else common.REFUSED
+            answer = understood.asked(session.ask(understood.text, show))
+        turns.append(Turn(understood, answer))
+        _show(turns[-1], answer, session, display, indent=2 if len(questions) == 1 else None)
+        more.show(session, display, turns[-1], answer)
+    if path is not None:
+        saving.save(path, turns, session, overwrite=more.overwrite)
+        display.note(f"Saved in {path}.")
+    return 0 if any(t.answer and not t.answer.refused for t in turns) else common.REFUSED
+
+
+def _show(
+    turn: Turn, answer: Answer, session: Session, display: Display, *, indent: int | None
+) -> None:
+    from rag.repl import saving
+
+    if display.as_json:
+        display.json(saving.turn_object(turn, answer, session), indent=indent)
+    else:
+        display.answer(answer)
+    display.stale(session.stale(answer))
 
 
 def ask_main() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -13,10 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag.errors import RagError, UsageError
+from rag.errors import RagError
 
 if TYPE_CHECKING:
-    from rag.datatypes import Filter
     from rag.display import Display
     from rag.models import Progress
     from rag.settings import Settings
@@ -91,21 +89,6 @@ Until = Annotated[
         show_default=False,
     ),
 ]
-_DATE = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", re.ASCII)
-
-
-def filter_of(
-    pattern: str | None, language: str | None, since: str | None, until: str | None
-) -> Filter:
-    """Check what was given of a filter; raises `UsageError` for what is no date."""
-    from rag.datatypes import Filter
-
-    for flag, day in (("--since", since), ("--until", until)):
-        if day is not None and not _DATE.fullmatch(day):
-            raise UsageError(f"{flag} {day} is no date", f"Write it like this: {flag} 2025-08-13")
-    if language is not None and not re.fullmatch("[a-z]{2,3}", language.lower()):
-        raise UsageError("--lang takes the code of a language", "Write it like this: --lang hi")
-    return Filter(pattern or "", (language or "").lower(), since or "", until or "")
 
 
 def progress_of(display: Display) -> Progress:

@@ -9,6 +9,7 @@ import typer
 
 from rag.cli import common, evaluation
 from rag.errors import NoDocumentsError, UsageError
+from rag.filtering import filter_of
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 
@@ -103,7 +104,7 @@ def search(
 
     display = Display(quiet=quiet, as_json=as_json)
     with common.reporting(display):
-        wanted = common.filter_of(pattern, language, since, until)
+        wanted = filter_of(pattern, language, since, until)
         settings = common.load_settings(
             store=store, embedder=embedder, reranker=reranker, offline=offline, k=k
         )

@@ -12,22 +12,27 @@ sign.
     shortening   cuts in a sentence that is too long
     names        how a word sounds, to match names across scripts
     references   sentences that begin with a pronoun
+    leaning      questions that lean on the one before, by the tables of `grammar`
     identify     script of a text, language of a question
 """
 
 from rag.language.folding import numbers, whole_words, word_spans, words
 from rag.language.identify import dominant_script, language, text_language
+from rag.language.leaning import asks_itself, leans_back, statement
 from rag.language.names import sound
 from rag.language.references import refers_back
 from rag.language.splitting import sentences
 
 __all__ = [
+    "asks_itself",
     "dominant_script",
     "language",
+    "leans_back",
     "numbers",
     "refers_back",
     "sentences",
     "sound",
+    "statement",
     "text_language",
     "whole_words",
     "word_spans",

@@ -12,22 +12,26 @@ from rag.language.folding import words
 
 FIRST_WORDS = 2
 
-_PRONOUNS = (
-    # English, Hindi, Urdu, Arabic, Persian, Russian, Spanish, French, German, Greek
-    "he she it they his her its their him them "
-    "वह वे वो उन्होंने उसने उसे उन्हें उनका उनकी उनके उसका उसकी उसके इन्होंने इसने इसका इसकी इसके यह ये "
-    "وہ یہ انہوں اس ان هو هي هم هما او آنها ایشان "
-    "он она оно они его её ее их ему ей им "
-    "él ella ellos ellas il elle ils elles er sie es ihr ihre sein seine "
-    "αυτός αυτή αυτό αυτοί"
-)
+PRONOUNS = {
+    "en": "he she it they his her its their him them",
+    "hi": "वह वे वो उन्होंने उसने उसे उन्हें उनका उनकी उनके उसका उसकी उसके इन्होंने इसने इसका इसकी इसके यह ये",
+    "ur": "وہ یہ انہوں اس ان",
+    "ar": "هو هي هم هما",
+    "fa": "او آنها ایشان",
+    "ru": "он она оно они его её ее их ему ей им",
+    "es": "él ella ellos ellas",
+    "fr": "il elle ils elles",
+    "de": "er sie es ihr ihre sein seine",
+    "el": "αυτός αυτή αυτό αυτοί",
+}
+"""Pronouns with which a sentence may begin, by language; `leaning` adds those of questions."""
 # In scripts without spaces words are bigrams, and a pronoun is a beginning of the text.
 _UNSPACED = ("他", "她", "它", "彼", "เขา", "เธอ", "มัน", "พวกเขา")
 
 
 @cache
 def _pronouns() -> frozenset[str]:
-    return frozenset(words(_PRONOUNS))
+    return frozenset(words(" ".join(PRONOUNS.values())))
 
 
 def refers_back(sentence: str, said: frozenset[str] | None = None) -> bool:
