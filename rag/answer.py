@@ -1,16 +1,18 @@
-"""A question to an `Answer`: retrieve, read, verify, or refuse.
+"""A question to an `Answer`: retrieve, read, phrase, verify, or refuse.
 
-The generator reads the evidence one sentence at a time, and its first token alone tells
-how likely that sentence is to hold the answer. Only the best sentence's answer is written
-out; a second one follows when it is about as likely, lies elsewhere and says something
-else, because documents may disagree. A small model told apart what it can answer better
-this way than with all sentences in one prompt, and a claim read from one sentence cannot
-be cited to another (figures: benchmarks/LOG.md).
+The span reader reads all sentences of the evidence at once. What it finds are slices of
+sentences, so a claim and its citation cannot be of two places; and it tells, with what the
+search knows, how likely a sentence holds the answer. Below the threshold the program
+refuses, and the generator was never loaded.
 
-The program refuses without waking the generator where nothing similar was found, when no
-sentence is likely enough, and when the sentence does not support what was written. Text is
-handed to a callback word by word; a number only after it was found in the sentence. This
-module prints nothing.
+Then the generator is used for what it is better at (figures: benchmarks/LOG.md). In a
+language that it reads well it answers from the passage around the best sentence, and its
+claim must be found in a sentence of that passage; across scripts it translates the slice.
+Whatever it writes that is not supported is dropped, and the slice stands.
+
+A second claim follows where it is about as likely and says something else, because
+documents may disagree; more, where the question asks for several. This module prints
+nothing.
 """
 
 from __future__ import annotations
@@ -18,36 +20,41 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from rag.calibration import Calibration, Signals
-from rag.citing import citation, claim_of, supports
-from rag.datatypes import Answer, Citation, Evidence
+from rag.calibration import Calibration
+from rag.citing import citation, locate, supports
+from rag.datatypes import Answer, Claim, Evidence
 from rag.embedding import Embedder
+from rag.extraction import Reading, extract, read_sentences
 from rag.generation import Generator, Usage
 from rag.index import Index
-from rag.language import dominant_script, language, numbers, words
-from rag.prompts import REFUSAL, Message, as_data, load_for
+from rag.language import (
+    asks_for_several,
+    asks_whether,
+    language,
+    numbers,
+    sentences,
+    text_language,
+    words,
+)
+from rag.phrasing import Phrasing
 from rag.reranking import Reranker
 from rag.retrieve import Found, checked, retrieve
 from rag.settings import Settings
+from rag.spans import Reader
 
-# A second answer is shown when its confidence is at least this share of the first's.
+# A second claim is shown when its confidence is at least this share of the first's; where
+# the question asks for several, when it is at least the other share.
 RUNNER_UP = 0.96
-# How many of the likeliest sentences may be written out before the program refuses.
-TRIES = 3
-# Spaces that group digits (8 500): no number ends at them.
-HARD_SPACES = "\u00a0\u2009\u202f"
-# English names of languages for the prompt that nobody has translated yet.
-LANGUAGE_NAMES = {
-    "ar": "Arabic", "bg": "Bulgarian", "bn": "Bengali", "cs": "Czech", "de": "German",
-    "el": "Greek", "en": "English", "es": "Spanish", "fa": "Persian", "fr": "French",
-    "gu": "Gujarati", "he": "Hebrew", "hi": "Hindi", "id": "Indonesian", "it": "Italian",
-    "ja": "Japanese", "kn": "Kannada", "ko": "Korean", "ml": "Malayalam", "nl": "Dutch",
-    "pa": "Punjabi", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian",
-    "sv": "Swedish", "ta": "Tamil", "te": "Telugu", "th": "Thai", "tr": "Turkish",
-    "uk": "Ukrainian", "ur": "Urdu", "vi": "Vietnamese", "zh": "Chinese",
-}  # fmt: skip
+ONE_OF_SEVERAL = 0.5
+MOST, MOST_OF_SEVERAL = 2, 6
+# So many more sentences are read where the question asks for several.
+WIDER = 2
+# The languages that the default generator reads better than the span reader does.
+READS_WELL = frozenset({"en"})
+# Words of a sentence that is shown as the answer to a yes-or-no question, at most.
+SHORT = 40
 
 
 @dataclass(slots=True)
@@ -56,9 +63,11 @@ class _Run:
 
     question: str
     language: str
+    found: Found
+    on_text: Callable[[str], None]
     start: float = field(default_factory=time.perf_counter)
     timings: dict[str, float] = field(default_factory=dict)
-    tokens: dict[str, int] = field(default_factory=lambda: {"prompt": 0, "generated": 0})
+    usages: list[Usage] = field(default_factory=list)
     confidence: float = 0.0
 
     @contextmanager
@@ -67,66 +76,68 @@ class _Run:
         try:
             yield
         finally:
-            self.timings[stage] = time.perf_counter() - start
+            self.timings[stage] = self.timings.get(stage, 0) + time.perf_counter() - start
 
-    def count(self, usage: Usage) -> None:
-        self.tokens["prompt"] += usage.prompt_tokens
-        self.tokens["generated"] += len(usage.probabilities)
-
-    def answer(self, found: Found, text: str = "", citations: Sequence[Citation] = ()) -> Answer:
-        return Answer(
-            question=self.question,
-            language=self.language,
-            text=text,
-            citations=tuple(citations),
-            hits=found.hits,
-            evidence=found.evidence,
-            confidence=self.confidence,
-            timings={**self.timings, "total": time.perf_counter() - self.start},
-            tokens=dict(self.tokens),
-        )
+    @property
+    def tokens(self) -> dict[str, int]:
+        written = sum(len(u.probabilities) + u.thinking_tokens for u in self.usages)
+        return {"prompt": sum(u.prompt_tokens for u in self.usages), "generated": written}
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """A sentence that the generator has read, and how likely it holds the answer."""
+class _Said:
+    """A claim in words, with the sentence that proves it."""
 
-    evidence: Evidence
-    signals: Signals
-    confidence: float
+    text: str
+    original: str
+    reading: Reading
 
 
 class Answerer:
-    """Answers questions over one index with one embedder and one generator.
+    """Answers questions over one index with one embedder, one reader and one generator.
 
-    `generator` is called when it is needed first: a refusal for want of anything similar
-    loads none.
+    `reader` and `generator` are called when they are needed first: a refusal loads no
+    generator. `vocabulary` are words that names may be spelt with, common ones first.
     """
 
     def __init__(
         self,
         index: Index,
         embedder: Embedder,
+        reader: Callable[[], Reader],
         generator: Callable[[], Generator],
         settings: Settings,
         calibration: Calibration | None = None,
         *,
         reranker: Reranker | None = None,
+        vocabulary: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self.index = index
         self.embedder = embedder
-        self._load = generator
+        self._load_reader = reader
+        self._reader: Reader | None = None
+        self._load_generator = generator
         self._generator: Generator | None = None
         self._settings = settings
-        self._calibration = calibration or Calibration.shipped()
+        self._calibration = calibration or Calibration.shipped(settings.strictness)
         self._reranker = reranker
+        self._phrasing = Phrasing(
+            lambda: self.generator, embedder, vocabulary, settings.max_tokens
+        )
 
     @property
     def generator(self) -> Generator:
         """The generator, loaded at the first use."""
         if self._generator is None:
-            self._generator = self._load()
+            self._generator = self._load_generator()
         return self._generator
+
+    @property
+    def reader(self) -> Reader:
+        """The span reader, loaded at the first use."""
+        if self._reader is None:
+            self._reader = self._load_reader()
+        return self._reader
 
     def ask(
         self,
@@ -141,137 +152,159 @@ class Answerer:
         generator fails.
         """
         question = checked(question)
-        run = _Run(question, language(question))
-        s = self._settings
-        with run.timed("search"):
-            found = retrieve(
-                question,
-                self.index,
-                self.embedder,
-                k=s.k,
-                evidence=s.evidence,
-                within=within,
-                reranker=self._reranker,
-            )
+        several = asks_for_several(question)
+        start = time.perf_counter()
+        found = self._search(question, within, WIDER if several else 1)
+        run = _Run(question, language(question), found, on_text, start)
+        run.timings["search"] = time.perf_counter() - start
         if not found.evidence or found.best_cosine < self._calibration.cosine_floor:
-            return run.answer(found)
-        with run.timed("load_generator"):
-            generator = self.generator
+            return self._answer(run, [])
+        if self._reader is None:
+            with run.timed("load_reader"):
+                _ = self.reader
         with run.timed("read"):
-            readings = self._read_all(run, found.evidence, generator)
+            readings = extract(question, found, self.reader, self._calibration)
         run.confidence = readings[0].confidence if readings else 0.0
-        with run.timed("generate"):
-            claims = self._claims(run, readings, generator, on_text)
-        text = "; ".join(f"{claim} [{n}]" for n, (claim, _) in enumerate(claims, 1))
-        return run.answer(found, text, [citation(n, e) for n, (_, e) in enumerate(claims, 1)])
+        return self._answer(run, self._claims(run, readings, several))
 
-    def read(self, question: str, evidence: Sequence[Evidence]) -> list[Reading]:
-        """Let the generator read each sentence; likeliest first. Writes no answer."""
-        question = checked(question)
-        return self._read_all(_Run(question, language(question)), evidence, self.generator)
-
-    def _read_all(
-        self, run: _Run, evidence: Sequence[Evidence], generator: Generator
-    ) -> list[Reading]:
-        asked = dominant_script(run.question)
-        readings = []
-        for item in evidence:
-            usage = Usage()
-            messages = self._prompt(run, item)
-            if generator.count(messages) + self._settings.max_tokens > generator.context:
-                continue  # a sentence that does not fit the window cannot be read
-            pieces = generator.stream(messages, usage, max_tokens=1, refusal=REFUSAL)
-            for _ in pieces:
-                pass
-            run.count(usage)
-            crossing = dominant_script(item.quote.text) != asked
-            signals = Signals(usage.refusal, item.score, crossing)
-            readings.append(Reading(item, signals, self._calibration.confidence(signals)))
-        return sorted(readings, key=lambda r: (-r.confidence, r.evidence.number))
-
-    def _prompt(self, run: _Run, item: Evidence) -> list[Message]:
-        return load_for("answer", run.language).fill(
-            {
-                "sentence": as_data(item.quote.text),
-                "question": as_data(run.question),
-                "language": LANGUAGE_NAMES.get(run.language, "the language of the question"),
-            }
+    def _search(self, question: str, within: Collection[str] | None, wider: int) -> Found:
+        s = self._settings
+        return retrieve(
+            question,
+            self.index,
+            self.embedder,
+            k=s.k * wider,
+            evidence=s.evidence * wider,
+            within=within,
+            reranker=self._reranker,
         )
 
-    def _claims(
-        self,
-        run: _Run,
-        readings: Sequence[Reading],
-        generator: Generator,
-        on_text: Callable[[str], None],
-    ) -> list[tuple[str, Evidence]]:
-        """Write out the likeliest supported claim, and a second one where it is as likely."""
-        claims: list[tuple[str, Evidence]] = []
-        shown: list[str] = []
+    def _answer(self, run: _Run, said: Sequence[_Said]) -> Answer:
+        dates = self.index.text.dates({s.reading.evidence.quote.chunk.path for s in said})
+        claims = tuple(Claim(s.text, n, s.original) for n, s in enumerate(said, 1))
+        cited = enumerate((s.reading.evidence for s in said), 1)
+        return Answer(
+            question=run.question,
+            language=run.language,
+            text="; ".join(map(str, claims)),
+            citations=tuple(citation(n, e, dates[e.quote.chunk.path]) for n, e in cited),
+            hits=run.found.hits,
+            evidence=run.found.evidence,
+            confidence=run.confidence,
+            timings={**run.timings, "total": time.perf_counter() - run.start},
+            tokens=run.tokens,
+            claims=claims,
+            disagree=not asks_for_several(run.question) and disagree(said),
+        )
 
-        def show(piece: str) -> None:
-            shown.append(piece)
-            on_text(piece)
-
-        for reading in readings[:TRIES]:
-            if reading.confidence < self._calibration.threshold:
+    def _claims(self, run: _Run, readings: Sequence[Reading], several: bool) -> list[_Said]:
+        """Put the likeliest readings into words, those that are likely enough."""
+        share, most = (ONE_OF_SEVERAL, MOST_OF_SEVERAL) if several else (RUNNER_UP, MOST)
+        said: list[_Said] = []
+        for reading in readings:
+            if reading.confidence < self._calibration.threshold or len(said) == most:
                 break
-            if claims and reading.confidence < RUNNER_UP * run.confidence:
+            if said and reading.confidence < share * said[0].reading.confidence:
                 break
-            # What one sentence began to say is not gone on with by another.
-            silent = bool(claims or shown)
-            claim = self._write(
-                run, reading.evidence, generator, (lambda _: None) if silent else show
-            )
-            if not claim or (claims and not _differs(claim, claims[0][0])):
-                continue
-            if not claims:
-                run.confidence = reading.confidence
-            claims.append((claim, reading.evidence))
-            if len(claims) == 2:
-                break
-        if not claims:
+            claim = self._say(run, reading, first=not said)
+            if claim and all(_differs(claim.text, other.text) for other in said):
+                said.append(claim)
+        if said:
+            run.confidence = said[0].reading.confidence
+        else:
             run.confidence = min(run.confidence, self._calibration.threshold / 2)
-        return claims
+        return said
 
-    def _write(
-        self, run: _Run, item: Evidence, generator: Generator, on_text: Callable[[str], None]
-    ) -> str:
-        """Write out the answer of one sentence; '' where it refuses or is not supported."""
-        usage = Usage()
-        known = set(numbers(item.quote.text))
-        output, shown = "", 0
-        for piece in generator.stream(
-            self._prompt(run, item), usage, max_tokens=self._settings.max_tokens, refusal=REFUSAL
-        ):
-            output += piece
-            ready = showable(output, shown)
-            if REFUSAL in output or not set(numbers(output[:ready])) <= known:
-                output = ""
-                break
-            if ready > shown and not REFUSAL.startswith(output.strip()):
-                on_text(output[shown:ready])
-                shown = ready
-            if "\n" in output.strip():
-                break
-        run.count(usage)
-        claim = claim_of(output)
-        return claim if words(claim) and supports(claim, item.quote.text) else ""
+    def _say(self, run: _Run, reading: Reading, *, first: bool) -> _Said | None:
+        """Put one reading into the asker's words; `None` where it proves to be none."""
+        quote = reading.evidence.quote.text
+        if asks_whether(run.question) and len(words(quote)) <= SHORT:
+            # A yes or no cannot be checked against the sentence; the sentence itself can.
+            return _Said(" ".join(quote.split()), "", reading)
+        if reading.signals.crossing:
+            with run.timed("generate"):
+                text = self._phrasing.translate(
+                    reading.text, run.question, run.language, run.usages
+                )
+            shown = text or reading.text
+            return _Said(shown, reading.text if shown != reading.text else "", reading)
+        if self._reads(quote, run.language):
+            return self._read(run, reading, first=first)
+        return _Said(reading.text, "", reading)
+
+    def _reads(self, text: str, asked: str) -> bool:
+        """Whether the generator is to read a passage itself."""
+        mode = self._settings.generator_reads
+        return mode == "always" or (
+            mode == "auto" and asked in READS_WELL and text_language(text) in READS_WELL
+        )
+
+    def _read(self, run: _Run, reading: Reading, *, first: bool) -> _Said | None:
+        """Let the generator answer from the passage around a sentence."""
+        quote = reading.evidence.quote
+        shown = run.on_text if first else (lambda _: None)
+        run.usages.append(usage := Usage())
+        with run.timed("generate"):
+            written = self._phrasing.read(
+                run.question, run.language, (quote.chunk.text, quote.text), shown, usage
+            )
+        if written is None:
+            return _Said(reading.text, "", reading)
+        signals = replace(
+            reading.signals,
+            refusal=written.refusal,
+            agreement=overlap(written.text, reading.text),
+        )
+        judged = replace(
+            reading, signals=signals, confidence=self._calibration.confidence(signals)
+        )
+        if judged.confidence < self._calibration.threshold:
+            return None
+        proved = self._proof(run, written.text, judged) if words(written.text) else None
+        return proved or _Said(reading.text, "", judged)
+
+    def _proof(self, run: _Run, text: str, reading: Reading) -> _Said | None:
+        """Find the sentence of the passage that supports a claim: most often the one read."""
+        quote = reading.evidence.quote
+        if set(words(text)) <= set(words(quote.text)) and supports(text, quote.text):
+            return _Said(text, "", reading)
+        chunk = quote.chunk
+        places = sentences(chunk.text)
+        own = next((i for i, (_, end) in enumerate(places) if chunk.start + end >= quote.end), 0)
+        best = locate(text, [chunk.text[a:b] for a, b in places], own)
+        if best is None:
+            return _Said(text, "", reading) if supports(text, quote.text) else None
+        if best == own:
+            return _Said(text, "", reading)
+        start, end = places[best]
+        other = self.index.quote(chunk, chunk.start + start, chunk.start + end)
+        evidence = Evidence(reading.evidence.number, other, reading.evidence.score)
+        # The passage may hold a line that the search ranked low for a reason: the reader
+        # must find an answer in it, too.
+        again = read_sentences(
+            run.question, [evidence], run.found.hits, self.reader, self._calibration
+        )
+        if not again or again[0].confidence < self._calibration.threshold:
+            return None
+        return _Said(text, "", replace(reading, evidence=evidence))
+
+
+def overlap(one: str, other: str) -> float:
+    """Return the token F1 of two texts, in [0, 1], by sets of words."""
+    a, b = set(words(one)), set(words(other))
+    return 2 * len(a & b) / (len(a) + len(b)) if a and b else 0.0
+
+
+def disagree(said: Sequence[_Said]) -> bool:
+    """Whether two claims of different files give different numbers for one thing."""
+    if len(said) != 2:
+        return False
+    one, two = (set(numbers(s.text)) for s in said)
+    files = {s.reading.evidence.quote.chunk.path for s in said}
+    return bool(one and two and one.isdisjoint(two) and len(files) == 2)
 
 
 def _differs(claim: str, other: str) -> bool:
     """Whether two claims say different things: neither holds all words of the other."""
     one, two = set(words(claim)), set(words(other))
     return not (one <= two or two <= one)
-
-
-def showable(output: str, shown: int) -> int:
-    """Return up to where an output may be shown: whole words, and never a label.
-
-    A label is the program's to write, and a number is not known before it ends.
-    """
-    end = len(output)
-    while end > shown and (not output[end - 1].isspace() or output[end - 1] in HARD_SPACES):
-        end -= 1
-    bracket = min((i for i in (output.find(c, shown) for c in "[【［") if i >= 0), default=end)
-    return min(end, bracket) if bracket > shown else shown

@@ -1,8 +1,9 @@
-"""What the generator wrote, held against the sentence that it was shown.
+"""What the generator wrote, held against the passage that it was shown.
 
-The generator reads one sentence at a time, so the citation of a claim is the sentence it
-was read from: which file and which words are cited is decided by the program, and a quote
-is always a slice of a document. What looks like a label in the output is dropped.
+The generator has no say in citations. Its claim is looked for in the sentences of the
+passage, and the one that supports it best is cited; none that does, and the claim is
+dropped. A quote is always a slice of a document. What looks like a label in the output is
+dropped.
 
 A claim is supported by its sentence when every number of the claim stands in it (in any
 script's digits, however grouped) and, where both are in one script, most of its words do
@@ -12,6 +13,7 @@ too. Names that cross scripts cannot be compared here.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from rag.datatypes import Citation, Evidence
 from rag.language import dominant_script, numbers, words
@@ -63,7 +65,21 @@ def _common(one: str, other: str) -> int:
     return length
 
 
-def citation(number: int, evidence: Evidence) -> Citation:
+def locate(claim: str, sentences: Sequence[str], preferred: int = 0) -> int | None:
+    """Return which sentence supports a claim best; `None` where none does.
+
+    The one that holds the most of its words, and among those `preferred` first.
+    """
+    said = set(words(claim))
+    best: tuple[int, bool, int] | None = None
+    for place, sentence in enumerate(sentences):
+        if supports(claim, sentence):
+            rank = (len(said & set(words(sentence))), place == preferred, -place)
+            best = max(best, rank) if best else rank
+    return None if best is None else -best[2]
+
+
+def citation(number: int, evidence: Evidence, date: str = "") -> Citation:
     """Make the citation of a sentence under the number that the reader sees."""
     quote = evidence.quote
-    return Citation(number, quote.chunk.path, quote.chunk.page, quote, evidence.also)
+    return Citation(number, quote.chunk.path, quote.chunk.page, quote, evidence.also, date)

@@ -119,7 +119,8 @@ class Evidence:
 class Citation:
     """A claim's source: the file, the page where there are pages, the sentence.
 
-    `also` are the quotes of other files that say the same.
+    `also` are the quotes of other files that say the same; `date` is the document's, as
+    ISO 8601, or empty.
     """
 
     number: int
@@ -127,6 +128,23 @@ class Citation:
     page: int | None
     quote: Quote
     also: tuple[Quote, ...] = ()
+    date: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One thing that an answer says, and the number of the citation that proves it.
+
+    `original` are the words of the document where `text` is their translation.
+    """
+
+    text: str
+    citation: int
+    original: str = ""
+
+    def __str__(self) -> str:
+        original = f" ({self.original})" if self.original else ""
+        return f"{self.text}{original} [{self.citation}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +153,7 @@ class Answer:
 
     `language` is the ISO 639-1 code of the question. `text` is empty when the program
     refuses: the wording of a refusal belongs to the display. `confidence` is in [0, 1].
+    `claims` are the parts of `text`; `disagree` says that two of them cannot both be true.
     `timings` are seconds by stage name. `tokens` counts prompt and generated tokens.
     """
 
@@ -147,6 +166,8 @@ class Answer:
     confidence: float
     timings: Mapping[str, float] = field(default_factory=dict)
     tokens: Mapping[str, int] = field(default_factory=dict)
+    claims: tuple[Claim, ...] = ()
+    disagree: bool = False
 
     @property
     def refused(self) -> bool:

@@ -11,6 +11,7 @@ sign.
     splitting    sentence spans, with the abbreviations of `abbreviations`
     shortening   cuts in a sentence that is too long
     names        how a word sounds, to match names across scripts
+    questions    what kind of answer a question asks for
     references   sentences that begin with a pronoun
     leaning      questions that lean on the one before, by the tables of `grammar`
     identify     script of a text, language of a question
@@ -20,10 +21,13 @@ from rag.language.folding import numbers, whole_words, word_spans, words
 from rag.language.identify import dominant_script, language, text_language
 from rag.language.leaning import asks_itself, leans_back, statement
 from rag.language.names import sound
+from rag.language.questions import asks_for_several, asks_whether
 from rag.language.references import refers_back
 from rag.language.splitting import sentences
 
 __all__ = [
+    "asks_for_several",
+    "asks_whether",
     "asks_itself",
     "dominant_script",
     "language",

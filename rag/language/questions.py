@@ -1,0 +1,51 @@
+"""What kind of answer a question asks for: several, or a yes or no.
+
+By the words that say so, per language. A question in a language that is not here, or that
+says it otherwise, asks for one answer of any kind.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import pairwise
+
+from rag.language.folding import words
+
+_SEVERAL = (
+    "list all each both every various sides respectively "
+    "सभी सूची दोनों प्रत्येक हर किन्हीं पक्षों "
+    "todos todas cada ambos ambas alle beide jede jeder tous toutes chaque "
+    "все каждый каждая каждые оба обе перечислите كل جميع كلا tüm hepsi her tutti tutte ogni "
+    "entrambi όλοι όλες όλα κάθε toți toate fiecare ambele mỗi ทั้งหมด ทุก 所有 各 分别"
+)
+# Hindi says a question word twice where it asks for several: कौन-कौन, किन-किन.
+_DOUBLED = "कौन किन क्या कहाँ किस"
+_AUXILIARIES = (
+    "is are was were do does did has have had can could will would should may might isn aren "
+    "wasn weren don doesn didn hasn haven hadn won"
+)
+_ASKING = (
+    "who what which when where why how whom whose or कौन कब कहाँ क्यों कैसे कितना कितने कितनी "
+    "किस किसने किसे किन किसका किसकी किसके या"
+)
+_WHETHER = "क्या"
+
+
+@cache
+def _folded(text: str) -> frozenset[str]:
+    return frozenset(words(text))
+
+
+def asks_for_several(question: str) -> bool:
+    """Whether a question says that its answer has several parts."""
+    said = words(question)
+    doubled = any(a == b and a in _folded(_DOUBLED) for a, b in pairwise(said))
+    return doubled or not _folded(_SEVERAL).isdisjoint(said)
+
+
+def asks_whether(question: str) -> bool:
+    """Whether a question wants a yes or no; known for English and Hindi."""
+    said = words(question)
+    if not said or not _folded(_ASKING).isdisjoint(said[1:]):
+        return False
+    return said[0] in _folded(_AUXILIARIES) or said[0] in _folded(_WHETHER)

@@ -1,0 +1,202 @@
+"""What the generator does for an answer: read a passage, or put a slice into the asker's words.
+
+Across scripts the slice is translated: what is all digits or already in the asker's script
+stays, names that CLDR or the lexicon know are spelt by them, and only the rest is asked of
+the generator, twice, with and without the question. Of these the embedder takes the nearest
+in meaning to the slice, and one that has other numbers, or is too far, is none: then the
+slice itself is shown. This module decides nothing about truth or citations.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from rag.citing import claim_of
+from rag.embedding import Embedder
+from rag.generation import Generator, Usage
+from rag.language import dominant_script, numbers, text_language, words
+from rag.language.identify import COMMON
+from rag.lexicon import Lexicon, named, shared_names
+from rag.prompts import REFUSAL, Message, as_data, load_for
+
+# A translation must be so near to the original, as a cosine of the embedder; and it has at
+# most so many words more than twice as many (benchmarks/LOG.md).
+NEAR = 0.87
+MORE_WORDS = 3
+# Spaces that group digits (8 500): no number ends at them.
+HARD_SPACES = "\u00a0\u2009\u202f"
+# English names of languages for the prompt that nobody has translated yet.
+LANGUAGE_NAMES = {
+    "ar": "Arabic", "bg": "Bulgarian", "bn": "Bengali", "cs": "Czech", "de": "German",
+    "el": "Greek", "en": "English", "es": "Spanish", "fa": "Persian", "fr": "French",
+    "gu": "Gujarati", "he": "Hebrew", "hi": "Hindi", "id": "Indonesian", "it": "Italian",
+    "ja": "Japanese", "kn": "Kannada", "ko": "Korean", "ml": "Malayalam", "nl": "Dutch",
+    "pa": "Punjabi", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian",
+    "sv": "Swedish", "ta": "Tamil", "te": "Telugu", "th": "Thai", "tr": "Turkish",
+    "uk": "Ukrainian", "ur": "Urdu", "vi": "Vietnamese", "zh": "Chinese",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a generator wrote about a passage; empty where it refused.
+
+    `refusal` is the probability of the refusal as its first token.
+    """
+
+    text: str
+    refusal: float
+
+
+class Phrasing:
+    """Puts answers into words with one generator and one embedder.
+
+    `vocabulary` gives the words that a lexicon may spell with, common ones first.
+    """
+
+    def __init__(
+        self,
+        generator: Callable[[], Generator],
+        embedder: Embedder,
+        vocabulary: Callable[[], Sequence[str]],
+        max_tokens: int,
+    ) -> None:
+        self._generator = generator
+        self._embedder = embedder
+        self._vocabulary = vocabulary
+        self._max_tokens = max_tokens
+        self._lexicon = cache(lambda script: Lexicon(script, vocabulary(), embedder))
+
+    def read(
+        self,
+        question: str,
+        language: str,
+        passages: Sequence[str],
+        on_text: Callable[[str], None],
+        usage: Usage,
+    ) -> Written | None:
+        """Let the generator answer from the first of the passages that fits its window.
+
+        Passages are tried from the longest; `None` where none fits. A number is handed to
+        `on_text` only if the passage has it.
+        """
+        generator = self._generator()
+        for passage in passages:
+            messages = load_for("read", language).fill(
+                {
+                    "passage": as_data(passage),
+                    "question": as_data(question),
+                    "language": LANGUAGE_NAMES.get(language, "the language of the question"),
+                }
+            )
+            if generator.count(messages) + self._max_tokens <= generator.context:
+                output = self._stream(generator, messages, passage, on_text, usage)
+                return Written("" if REFUSAL in output else claim_of(output), usage.refusal)
+        return None
+
+    def _stream(
+        self,
+        generator: Generator,
+        messages: Sequence[Message],
+        passage: str,
+        on_text: Callable[[str], None],
+        usage: Usage,
+    ) -> str:
+        """Write one line, showing whole words; '' at a number that the passage lacks."""
+        known = set(numbers(passage))
+        output, shown = "", 0
+        for piece in generator.stream(
+            messages, usage, max_tokens=self._max_tokens, refusal=REFUSAL
+        ):
+            output += piece
+            ready = showable(output, shown)
+            if REFUSAL in output or not set(numbers(output[:ready])) <= known:
+                return ""
+            if ready > shown and not REFUSAL.startswith(output.strip()):
+                on_text(output[shown:ready])
+                shown = ready
+            if "\n" in output.strip():
+                break
+        return output
+
+    def translate(self, phrase: str, question: str, language: str, usages: list[Usage]) -> str:
+        """Return a slice of a document in the script of the question, '' where it cannot."""
+        script = dominant_script(question)
+        if dominant_script(phrase) in (script, COMMON):
+            return plain_digits(phrase)
+        if spelt := self._spell(phrase, language, script):
+            return spelt
+        found = [self._ask(phrase, asked, language, usages) for asked in ("", question)]
+        fair = [text for text in dict.fromkeys(found) if faithful(text, phrase, script)]
+        if not fair:
+            return ""
+        vectors = self._embedder.embed_queries([phrase, *fair])
+        cosines = vectors[1:] @ vectors[0]
+        best = int(cosines.argmax())
+        return fair[best] if cosines[best] >= NEAR else ""
+
+    def _spell(self, phrase: str, language: str, script: str) -> str:
+        """Return the phrase where every word is a number or a known name; else ''."""
+        said, spelt = words(phrase), []
+        names = shared_names(text_language(phrase), language)
+        while said:
+            count, name = named(said, names)
+            if not count:
+                count, name = 1, said[0] if said[0].isdigit() else ""
+                name = name or self._lexicon(script).spelling(said[0])
+            if not name:
+                return ""
+            spelt.append(name)
+            said = said[count:]
+        return " ".join(spelt)
+
+    def _ask(self, phrase: str, asked: str, language: str, usages: list[Usage]) -> str:
+        generator = self._generator()
+        messages = load_for("translate", language).fill(
+            {
+                "phrase": as_data(phrase),
+                "asked": f"\n(it answers: {as_data(asked)})" if asked else "",
+                "language": LANGUAGE_NAMES.get(language, "the language of the question"),
+            }
+        )
+        if generator.count(messages) + self._max_tokens > generator.context:
+            return ""
+        usages.append(usage := Usage())
+        # A translation is about as long as the original: what runs on is none.
+        most = min(self._max_tokens, 12 + 4 * len(phrase))
+        pieces = generator.stream(messages, usage, max_tokens=most, refusal=REFUSAL)
+        return claim_of("".join(pieces))
+
+
+def faithful(text: str, phrase: str, script: str) -> bool:
+    """Whether a translation may be one: other script, same numbers, not much longer."""
+    said = words(text)
+    return (
+        bool(said)
+        and REFUSAL not in text
+        and dominant_script(text) in (script, COMMON)
+        and sorted(numbers(text)) == sorted(numbers(phrase))
+        and len(said) <= 2 * len(words(phrase)) + MORE_WORDS
+    )
+
+
+def plain_digits(text: str) -> str:
+    """Return the text with the digits of every script written 0 to 9."""
+    return "".join(
+        str(unicodedata.decimal(c)) if unicodedata.category(c) == "Nd" else c for c in text
+    )
+
+
+def showable(output: str, shown: int) -> int:
+    """Return up to where an output may be shown: whole words, and never a label.
+
+    A label is the program's to write, and a number is not known before it ends.
+    """
+    end = len(output)
+    while end > shown and (not output[end - 1].isspace() or output[end - 1] in HARD_SPACES):
+        end -= 1
+    bracket = min((i for i in (output.find(c, shown) for c in "[【［") if i >= 0), default=end)
+    return min(end, bracket) if bracket > shown else shown
