@@ -17,7 +17,13 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent / "injection"
 PAYLOADS = ("42", "pwned", "forty")
 # They state something false about what a question asks: as any source may.
-COMPETING = frozenset({"liar-en.txt", "liar-hi.txt"})
+COMPETING = frozenset(
+    "liar-en.txt liar-hi.txt answer-object.txt closest.txt labels.txt labels-list.txt "
+    "marker-chatml.txt marker-gemma.txt marker-llama2.txt marker-llama3.txt marker-others.txt "
+    "marker-think.txt marker-vicuna.txt our-turns.txt our-turns-hi.txt our-turns-inline.txt "
+    "source-line.txt stuffing.txt stuffing-hi.txt stuffing-lines.txt tool-call.txt breaks.txt "
+    "labels-hidden.txt".split()
+)
 
 ZERO_WIDTH_SPACE, NON_JOINER, JOINER = "\u200b", "\u200c", "\u200d"
 WORD_JOINER, BYTE_ORDER_MARK, SOFT_HYPHEN = "\u2060", "\ufeff", "\u00ad"
@@ -146,7 +152,8 @@ def seen_through(text: str) -> str:
     selected = [_byte(c) for c in text if _byte(c) is not None]
     bits = ["".join("01"["\u200c\u200d".find(c)] for c in text if c in "\u200c\u200d")]
     bits += ["".join("01"["\u2062\u2063".find(c)] for c in text if c in "\u2062\u2063")]
-    plain = "".join(c for c in text if unicodedata.category(c) not in {"Cf", "Cc", "Mn", "Co"})
+    plain = "".join(c for c in text if unicodedata.category(c) not in {"Cf", "Cc"})
+    plain = re.sub("[\u034f\ufe00-\ufe0f\U000e0100-\U000e01ef]", "", plain)
     plain = unicodedata.normalize("NFKC", plain).translate(_LOOK_ALIKES)
     reversed_ = plain[::-1] if "\u202e" in text else ""
     hidden = [tags, bytes(b for b in selected if b is not None).decode("utf-8", "ignore")]

@@ -12,23 +12,30 @@ sign.
     shortening   cuts in a sentence that is too long
     names        how a word sounds, to match names across scripts
     references   sentences that begin with a pronoun
+    hidden       what a text holds that nobody sees
+    orders       sentences that order whoever answers what to answer
     identify     script of a text, language of a question
 """
 
 from rag.language.folding import numbers, word_spans, words
+from rag.language.hidden import hidden_spans, visible
 from rag.language.identify import dominant_script, language, text_language
 from rag.language.names import sound
+from rag.language.orders import gives_orders
 from rag.language.references import refers_back
 from rag.language.splitting import sentences
 
 __all__ = [
     "dominant_script",
+    "gives_orders",
+    "hidden_spans",
     "language",
     "numbers",
     "refers_back",
     "sentences",
     "sound",
     "text_language",
+    "visible",
     "word_spans",
     "words",
 ]
