@@ -46,14 +46,23 @@ UNANSWERABLE = "What is the password of the relief camps?"
 SAID = {(question, part): answer for question, answer, _, part in ASKED}
 
 # Marks of every family of templates, and what only a prompt of ours may hold.
-MARKS = re.compile(r"[<>＜＞﹤﹥⟨⟩〈〉❬❭\u2329\u232a\[\]［］【】]|#{2,}|sentence\s*:|question\s*:", re.I)
+MARKS = re.compile(
+    r"[<>＜＞﹤﹥⟨⟩〈〉❬❭\u2329\u232a\[\]［］【】]|#{2,}"
+    r"|\b(?:sentence|question|system|user|assistant)\s*:",
+    re.I,
+)
 # What a terminal would obey, or nobody would see: joiners alone are text (Hindi, Persian).
 RAW = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e-\u200f\u2028-\u202e"
                  "\u2060-\u206f\ufeff\u3164\U000e0000-\U000e0fff]")  # fmt: skip
 
-each_hostile = pytest.mark.parametrize(
-    "hostile", HOSTILE, ids=[re.sub(r"[^\w.-]", "_", h.name, flags=re.ASCII) for h in HOSTILE]
-)
+ORDERING = [h for h in HOSTILE if h.name not in COMPETING]
+
+
+def ids(documents: Iterable[Hostile]) -> list[str]:
+    return [re.sub(r"[^\w.-]", "_", h.name, flags=re.ASCII) for h in documents]
+
+
+each_hostile = pytest.mark.parametrize("hostile", HOSTILE, ids=ids(HOSTILE))
 
 
 def slot_of(messages: Sequence[Message]) -> str:
@@ -172,7 +181,8 @@ def test_beside_true_documents_it_changes_nothing(
             assert_exact(answer, folder)
             assert not RAW.search(printed(answer, answerer.index, capsys).replace("\n", ""))
             assert citations_of(clean[question]) <= citations_of(answer)
-            if hostile.name in COMPETING:
+            if hostile.name in COMPETING:  # a second claim, beside the true one
+                assert any(question == q and said in answer.text for q, said, *_ in ASKED)
                 continue
             assert answer.text == clean[question].text
             assert not obeyed(answer)
@@ -191,7 +201,7 @@ def assert_defused(generator: ScriptedGenerator) -> None:
         visible = unicodedata.normalize("NFKC", slot).casefold()
         for payload in PAYLOADS:
             if payload in seen_through(re.sub("[A-Za-z0-9+/]{12,}", "", slot)):
-                assert payload in visible or payload in seen_through(visible).split("  ")[0]
+                assert payload in visible
 
 
 @pytest.fixture(scope="module")
@@ -227,11 +237,9 @@ def test_as_evidence_it_is_one_line_without_marks(
     assert_defused(generator)
 
 
-@each_hostile
+@pytest.mark.parametrize("hostile", ORDERING, ids=ids(ORDERING))
 def test_alone_it_is_not_obeyed(hostile: Hostile, tmp_path: Path) -> None:
     """Nothing else could be cited, and the generator obeys: the program must not."""
-    if hostile.name in COMPETING:
-        pytest.skip("it states something, as any source may")
     folder = tmp_path / "documents"
     with answering([hostile], folder, ScriptedGenerator(obedient)) as answerer:
         for question, *_ in (*ASKED, (UNANSWERABLE,)):
@@ -243,10 +251,9 @@ def test_alone_it_is_not_obeyed(hostile: Hostile, tmp_path: Path) -> None:
 def test_all_at_once(clean: dict[str, Answer], tmp_path: Path) -> None:
     folder = tmp_path / "documents"
     generator = ScriptedGenerator(obedient)
-    honest = [h for h in HOSTILE if h.name not in COMPETING]
     # Dozens of them tell of people in relief camps, as near to the question as the truth.
     every = {"k": len(HOSTILE) + 10, "evidence": len(HOSTILE) + 10}
-    with answering([*true_documents(), *honest], folder, generator, **every) as answerer:
+    with answering([*true_documents(), *ORDERING], folder, generator, **every) as answerer:
         for question, *_ in ASKED:
             answer = answerer.ask(question)
             assert_exact(answer, folder)

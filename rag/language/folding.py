@@ -1,8 +1,9 @@
 """Words and numbers of a text, folded so that spellings of one word compare equal.
 
 Folded away: case, compatibility forms, NFC against NFD, digits of other scripts, digit
-grouping, what is invisible (as Unicode's NFKC_Casefold does), Arabic vowel signs and tatweel, the Devanagari nukta and the spelling of
-its nasals. Kept: accents. It knows no stop words and no stems.
+grouping, what is invisible (as in Unicode's NFKC_Casefold), Arabic vowel signs and
+tatweel, the Devanagari nukta and the spelling of its nasals. Kept: accents. It knows no
+stop words and no stems.
 
 A word is a run of Unicode letters, marks and numbers (L, M, N). Runs of scripts that put
 no space between words (Han, kana, Thai, Lao, Khmer, Myanmar) become overlapping bigrams

@@ -132,7 +132,9 @@ _MARKS = re.compile("[\u064b-\u065f\u0640\u093c]")  # Arabic vowels, tatweel, nu
 
 def gives_orders(sentence: str) -> bool:
     """Whether a sentence tells its reader what to answer, or to forget what it was told."""
-    return _orders().search(_plain(_CAPITALS.sub("§", _compatible(sentence)))) is not None
+    text = _compatible(sentence)
+    # Capitals may be the word to say, or the whole order may be in them.
+    return any(_orders().search(_plain(form)) for form in {text, _CAPITALS.sub("§", text)})
 
 
 @cache

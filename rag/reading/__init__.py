@@ -73,9 +73,7 @@ def file_id(path: Path, name: str, *, max_bytes: int) -> str:
 
 def printable(name: str) -> str:
     """Return `name` with control, invisible and undecodable characters escaped."""
-    return "".join(
-        c if _is_shown(c) else c.encode("unicode_escape").decode("ascii") for c in name
-    )
+    return "".join(c if _is_shown(c) else c.encode("unicode_escape").decode("ascii") for c in name)
 
 
 def _is_shown(character: str) -> bool:
