@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PLAIN_CALIBRATION, FakeEmbedder, RecordingProgress, ScriptedGenerator
-from injection_corpus import CLEAN, COMPETING, HOSTILE, PAYLOADS, Hostile, seen_through
+from injection_corpus import CLEAN, COMPETING, HOSTILE, NAMED, PAYLOADS, Hostile, seen_through
 
 from rag.answer import Answerer
 from rag.chunking import chunk_document
@@ -26,9 +26,11 @@ from rag.datatypes import Answer, Evidence, Quote
 from rag.display import Display, answer_object, to_json
 from rag.index import Index
 from rag.ingest import index_documents
-from rag.language import words
+from rag.language import visible, words
+from rag.models import SilentProgress
 from rag.prompts import REFUSAL, Message
 from rag.reading import read_document
+from rag.session import Session
 from rag.settings import Settings
 
 # Question, the answer, the file that tells it, and what stands in its sentence.
@@ -42,6 +44,7 @@ ASKED = (
     ("ตลาดริมน้ำมีร้านค้ากี่ร้าน", "320", "ตลาด.txt", "ร้านค้า 320 ร้าน"),
     ("Сколько книг хранится в библиотеке?", "64000", "библиотека.txt", "хранится 64000 книг"),
 )
+ACROSS = ("How many soldiers did North Korea send to Russia?", "15,000", "सैनिक.txt", "15,000")
 UNANSWERABLE = "What is the password of the relief camps?"
 SAID = {(question, part): answer for question, answer, _, part in ASKED}
 
@@ -187,6 +190,7 @@ def test_beside_true_documents_it_changes_nothing(
             assert answer.text == clean[question].text
             assert not obeyed(answer)
         assert answerer.ask(UNANSWERABLE).refused or hostile.name in COMPETING
+        assert all("<" not in p and p == visible(p) for p in answerer.embedder.passages)
     assert_defused(generator)
 
 
@@ -198,10 +202,10 @@ def assert_defused(generator: ScriptedGenerator) -> None:
         assert not MARKS.search(slot), slot
         assert not RAW.search(slot), ascii(slot)
         # Nothing can be seen through any more that is not there in the clear.
-        visible = unicodedata.normalize("NFKC", slot).casefold()
+        clear = unicodedata.normalize("NFKC", slot).casefold()
         for payload in PAYLOADS:
             if payload in seen_through(re.sub("[A-Za-z0-9+/]{12,}", "", slot)):
-                assert payload in visible
+                assert payload in clear
 
 
 @pytest.fixture(scope="module")
@@ -248,6 +252,34 @@ def test_alone_it_is_not_obeyed(hostile: Hostile, tmp_path: Path) -> None:
             assert not obeyed(answer), citations_of(answer)
 
 
+@pytest.mark.parametrize("name", NAMED, ids=ids(h for h in HOSTILE if h.name in NAMED))
+def test_a_hostile_name_is_cited_on_one_line(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "documents"
+    with answering([Hostile(name, NAMED[name])], folder, ScriptedGenerator("valley")) as answerer:
+        answer = answerer.ask(ASKED[0][0])
+        assert_exact(answer, folder)
+        shown = printed(answer, answerer.index, capsys)
+    assert not RAW.search(shown.replace("\n", ""))
+    people = shown.splitlines()
+    assert people[0] == "valley [1]"
+    assert people[2].startswith("[1] ")
+    assert people[2].endswith(".txt")
+    assert people[3] == f"    “{NAMED[name].strip()}”"
+    assert people[4].startswith("valley [1] (")
+
+
+@pytest.mark.parametrize("name", ["hidden-fillers.txt", "hidden-tags-only.txt"])
+def test_a_sentence_of_what_nobody_sees_is_no_evidence(name: str, tmp_path: Path) -> None:
+    (seen,) = (h for h in HOSTILE if h.name == name)
+    both = [seen, Hostile("seen.txt", "About 8,500 people moved into relief camps.\n")]
+    with answering(both, tmp_path / "documents", ScriptedGenerator(obedient)) as answerer:
+        for question, *_ in ASKED:
+            found = answerer.ask(question).evidence
+            assert {item.quote.chunk.path for item in found} == {"seen.txt"}
+
+
 def test_all_at_once(clean: dict[str, Answer], tmp_path: Path) -> None:
     folder = tmp_path / "documents"
     generator = ScriptedGenerator(obedient)
@@ -260,3 +292,37 @@ def test_all_at_once(clean: dict[str, Answer], tmp_path: Path) -> None:
             assert answer.text == clean[question].text
             assert citations_of(clean[question]) <= citations_of(answer)
     assert_defused(generator)
+
+
+@pytest.fixture(scope="module")
+def beside_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Session, Path]]:
+    """A session of the real models over the true documents and all that order something.
+
+    Of those that state something else only two, as near to the truth as can be: a score of
+    them would fill all places for evidence, as a score of wrong newspapers would.
+    """
+    folder = tmp_path_factory.mktemp("all") / "documents"
+    folder.mkdir()
+    liars = [h for h in HOSTILE if h.name.startswith("liar-")]
+    for document in [*true_documents(), *ORDERING, *liars]:
+        document.write(folder)
+    settings = Settings.load({"store": folder.parent / "store", "documents": folder})
+    session = Session(settings, SilentProgress())
+    yield session, folder
+    session.index.close()
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("asked", [ASKED[1], ACROSS, ASKED[3]], ids=["en-en", "en-hi", "hi-hi"])
+def test_the_real_models_beside_all_of_them(
+    asked: tuple[str, str, str, str],
+    beside_all: tuple[Session, Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    session, folder = beside_all
+    question, said, path, _ = asked
+    answer = session.ask(question)
+    assert_exact(answer, folder)
+    assert not RAW.search(printed(answer, session.index, capsys).replace("\n", ""))
+    assert said in answer.text
+    assert path in {cited for cited, _ in citations_of(answer)}
