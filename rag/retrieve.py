@@ -52,7 +52,7 @@ RERANKED = 20
 RERANKED_SENTENCES = 3
 MAX_QUESTION_CHARS = 2000
 # So many words, of which fewer than this share are different, are a heap. In 5,700 sentences
-# of fourteen languages (XQuAD's training articles) there is none.
+# of twelve languages (XQuAD's training articles) there is none.
 HEAP_WORDS, HEAP_SHARE = 12, 1 / 3
 # They change what a number says.
 _SIGNS = re.compile(r"[-\u2212+±<>≤≥~](?=\s?\d)|[%‰$€£¥₹]")
