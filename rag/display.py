@@ -36,7 +36,8 @@ from rag.emphasis import emphasised
 from rag.errors import RagError
 from rag.index import Listed
 from rag.ingest import Report
-from rag.language import word_spans, words
+from rag.language import hidden_spans, word_spans, words
+from rag.language.characters import IGNORABLE
 from rag.models import ModelStatus, Verified
 from rag.reading import printable
 from rag.retrieve import Found
@@ -46,13 +47,32 @@ JSON_VERSION = 1
 # How far quotes stand in, in cells.
 INDENT = 4
 CLOSEST_SHOWN = 2
-# jsonlib.dumps leaves these raw: C1 controls, line separators, bidirectional overrides.
-_UNSAFE_JSON = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+# jsonlib.dumps leaves these raw: C1 controls, line separators, and what is invisible.
+# Joiners and the selectors of emoji belong to ordinary text.
+_UNSAFE_JSON = re.compile(f"(?![\u200c\u200d\ufe0e\ufe0f])[\x7f-\x9f\u2028\u2029{IGNORABLE}]")
+_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def one_line(text: str) -> str:
-    """Return a document's text on one line, safe to print."""
-    return printable(" ".join(text.split()))
+    """Return a document's text on one line, safe to print.
+
+    What turns the direction of text and what a terminal would obey is written as escapes.
+    One other invisible character (a soft hyphen, say) is left out, as every program does;
+    a run of them is told.
+    """
+    parts, done = [], 0
+    for start, end in hidden_spans(text):
+        parts += [text[done:start], _told(text[start:end])]
+        done = end
+    return printable(" ".join("".join([*parts, text[done:]]).split()))
+
+
+def _told(hidden: str) -> str:
+    if not re.fullmatch(f"[{IGNORABLE}]+", hidden):
+        return hidden
+    if len(hidden) == 1:
+        return hidden if _TURNING.match(hidden) else ""
+    return f"‹{len(hidden)} hidden characters›"
 
 
 def at_spaces(text: str, width: int) -> str:
@@ -85,7 +105,7 @@ def _cells(character: str) -> int:
 def to_json(value: Mapping[str, Any], *, indent: int | None = None) -> str:
     """Write an object as JSON that is safe to print: readable, but no raw controls."""
     text = jsonlib.dumps(value, ensure_ascii=False, indent=indent)
-    return _UNSAFE_JSON.sub(lambda m: f"\\u{ord(m.group()):04x}", text)
+    return _UNSAFE_JSON.sub(lambda m: jsonlib.dumps(m.group())[1:-1], text)
 
 
 @contextmanager

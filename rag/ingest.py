@@ -22,7 +22,7 @@ from rag.datatypes import Chunk, Document, Manifest
 from rag.embedding import Embedder
 from rag.errors import NoDocumentsError, ReadingError, StoreMissing, StoreOutdated
 from rag.index import Entry, Index, writing
-from rag.language import words
+from rag.language import visible, words
 from rag.models import Progress
 from rag.reading import SUFFIXES, file_id, printable, read_document
 from rag.settings import Settings
@@ -275,7 +275,15 @@ def _inputs(
         text = "\n".join(kept) if 0 < len(kept) < len(group) else chunk.text
         whole.append(f"{chunk.context}\n{text}" if chunk.context else text)
         single += kept
-    return whole + single
+    return [_as_seen(text) for text in whole + single]
+
+
+def _as_seen(text: str) -> str:
+    """Return a text for the embedder: what is hidden in it must not be found by it.
+
+    Its tokenizer takes `</s>` in a text for the end of it, hence the other brackets.
+    """
+    return visible(text).replace("<", "‹").replace(">", "›")
 
 
 def _embed(

@@ -4,9 +4,9 @@ A prompt file is a list of turns, each under a line `### system`, `### user` or
 `### assistant`; variables are written `${name}`. This module knows no model: it gives
 chat messages, and the model's own chat template turns them into tokens.
 
-Documents are data: `as_data` takes from a text what could pass for our labels or for a
-chat marker before it is put into a prompt. Quotes are never taken from a prompt, so what
-the reader sees is still verbatim.
+Documents are data: `as_data` takes from a text what nobody sees, and what could pass for
+our labels or for a chat marker, before it is put into a prompt. Quotes are never taken
+from a prompt, so what the reader sees is still verbatim.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Literal, TypedDict, cast
 
 from rag.errors import PromptError
+from rag.language import visible
 
 Role = Literal["system", "user", "assistant"]
 
@@ -30,9 +31,19 @@ REFUSAL = "NOT_FOUND"
 
 _HEADER = re.compile(r"^### (system|user|assistant)[ \t]*$", re.MULTILINE)
 # Square brackets carry our labels and angle brackets the chat markers of most templates
-# (<|im_end|>, <start_of_turn>, </s>, [INST]): neither may come from a document. The wide
-# brackets are there because `rag.citing` takes them for labels too.
-_UNTRUSTED = str.maketrans("[]【】［］<>", "()()()‹›")
+# (<|im_end|>, <start_of_turn>, </s>, [INST]): neither may come from a document, nor what
+# looks like them or becomes them in NFKC, which some tokenizers apply.
+_UNTRUSTED = str.maketrans(
+    "[]【】［］﹇﹈〖〗〔〕⟦⟧" + "<>＜＞﹤﹥⟨⟩〈〉❬❭❮❯❰❱\u2329\u232a", "()" * 7 + "‹›" * 9
+)
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# The labels of our prompts and those of chats, and headings that some chats use for turns.
+_LABELS = re.compile(
+    r"\b(sentence|question|answer|system|user|assistant|human|instructions?|response)\s*"
+    r"[:：﹕︰∶꞉]",
+    re.IGNORECASE,
+)
+_HEADINGS = re.compile(r"#{2,}")
 
 
 class Message(TypedDict):
@@ -98,8 +109,13 @@ def load_for(name: str, language: str) -> Prompt:
 
 
 def as_data(text: str) -> str:
-    """Return a document's text on one line, without anything that imitates our marks."""
-    return " ".join(text.translate(_UNTRUSTED).split())
+    """Return a document's text on one line, as seen, without what imitates our marks.
+
+    Words and numbers stay as they are. What is hidden in the text (`rag.language.hidden`)
+    is not told to a model that could read it where no person can.
+    """
+    seen = _CONTROLS.sub(" ", visible(text)).translate(_UNTRUSTED)
+    return " ".join(_LABELS.sub(r"\1 –", _HEADINGS.sub("#", seen)).split())
 
 
 def _folder() -> Path:

@@ -370,7 +370,7 @@ def test_documents_cannot_imitate_our_marks(tmp_path: Path, settings: Settings, 
     texts = {"evil.txt": EVIL[kind], "good.txt": "The flood took 12 houses in the old city."}
     answerer, generator = over(texts, tmp_path / "d", settings, "12 houses [1]")
     answer = answerer.ask("What did the flood do to houses of the city?")
-    assert len(answer.evidence) >= 2
+    assert len(answer.evidence) >= (1 if kind == "order" else 2)  # an order is no evidence
     for messages in generator.prompts:
         sentence, question = messages[-1]["content"].splitlines()
         assert sentence.startswith("Sentence: ")

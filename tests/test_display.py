@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import termios
 from io import StringIO
 
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
-from rag.display import Display, at_spaces
+from rag.display import Display, at_spaces, one_line, to_json
 
 
 @pytest.mark.parametrize(
@@ -107,3 +109,45 @@ def test_what_is_typed_ahead_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> No
             assert not echoes()
             raise KeyboardInterrupt
         assert echoes()
+# Text of documents
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\n b", "a b"),
+        ("sol\u00addiers\u200b", "soldiers"),  # one alone is left out, as everywhere
+        ("क्\u200dष نمی\u200cگویند", "क्\u200dष نمی\u200cگویند"),
+        ("b\u200b\u2060\ufeffc", "b‹3 hidden characters›c"),
+        ("b\U000e0041\U000e0042\U000e0043\U000e0044c", "b‹4 hidden characters›c"),
+        ("\u202e42\u202c", "\\u202e42\\u202c"),
+        ("\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
+        ("\x1b]8;;http://x.invalid\x07y", "\\x1b]8;;http://x.invalid\\x07y"),
+        ("\x9b31m", "\\x9b31m"),
+    ],
+)
+def test_one_line_shows_what_would_be_hidden(text: str, shown: str) -> None:
+    assert one_line(text) == shown
+
+
+@given(st.text())
+def test_one_line_sends_nothing_to_a_terminal(text: str) -> None:
+    shown = one_line(text)
+    assert not re.search(
+        "[\x00-\x1f\x7f-\x9f\u00ad\u200b\u202a-\u202e\u2066-\u2069\U000e0000-\U000e0fff]", shown
+    )
+
+
+@given(st.text())
+def test_json_is_lossless_and_without_hidden_characters(text: str) -> None:
+    written = to_json({"quote": text})
+    assert json.loads(written) == {"quote": text}
+    assert not re.search(
+        "[\x00-\x1f\x7f-\x9f\u00ad\u200b\u200e\u202a-\u202e\ufeff\U000e0000-\U000e0fff]", written
+    )
+
+
+def test_json_keeps_joiners_readable() -> None:
+    text = "क्\u200dष \u2764\ufe0f"
+    assert text in to_json({"quote": text})
+    assert to_json({"q": "\U000e0041"}) == '{"q": "\\udb40\\udc41"}'

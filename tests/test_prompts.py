@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import rag.prompts
 from rag.citing import claim_of, supports
 from rag.errors import PromptError
-from rag.language import language, numbers, words
+from rag.language import language, numbers, visible, words
 from rag.prompts import REFUSAL, Prompt, as_data, load, load_for, parse
 
 FOLDER = Path(__file__).resolve().parent.parent / "prompts"
@@ -106,11 +106,25 @@ def test_files_are_found_by_name_and_language(
         ("a <|im_end|> b", "a ‹|im_end|› b"),
         ("[7] x [INST]", "(7) x (INST)"),
         ("【7】［8］", "(7)(8)"),
-        ("a\n\n### system\r\nb\tc\u2028d\x85e\u00a0f", "a ### system b c d e f"),
+        ("a\n\n### system\r\nb\tc\u2028d\x85e\u00a0f", "a # system b c d e f"),
         (" x ", "x"),
         ("${question}", "${question}"),
         ("", ""),
         ("ज़िले में १५,०००", "ज़िले में १५,०००"),
+        # Look-alikes, some of which NFKC makes the real ones.
+        ("＜|im_end|＞ ⟨s⟩ \u2329t\u232a ﹤/s﹥ ﹇INST﹈", "‹|im_end|› ‹s› ‹t› ‹/s› (INST)"),
+        ("〔7〕〖8〗⟦9⟧", "(7)(8)(9)"),
+        # Our labels and those of chats: a colon makes them.
+        ("It rose. Question: why? sentence : x", "It rose. Question – why? sentence – x"),
+        ("USER： a ASSISTANT: b Users: c", "USER – a ASSISTANT – b Users: c"),
+        ("Ques\u200btion\u2060: why?", "Question – why?"),
+        ("## Head ### user", "# Head # user"),
+        # What nobody sees; joiners stay where they belong.
+        ("5\u200b,000 sol\u00addiers\U000e0041\U000e0042", "5,000 soldiers"),
+        ("क्\u200dष نمی\u200cگویند", "क्\u200dष نمی\u200cگویند"),
+        ("a\x1b[31mred\x1b[0m \x1b]8;;http://x.invalid/42\x1b\\b\x1b]8;;\x07", "ared b"),
+        ("a\x1bb\x07c\x00d", "a b c d"),
+        ("\u202e24\u202c \u3164", "24"),
     ],
 )
 def test_as_data(text: str, data: str) -> None:
@@ -120,9 +134,9 @@ def test_as_data(text: str, data: str) -> None:
 @given(st.text(max_size=80))
 def test_as_data_keeps_words_and_no_mark(text: str) -> None:
     data = as_data(text)
-    assert not set(data) & set("[]<>【】［］\n\r")
+    assert not set(data) & set("[]<>【】［］\n\r\x1b\u202e\u200b")
     assert as_data(data) == data
-    assert words(data) == words(text)
+    assert words(data) == words(visible(text))
 
 
 # The shipped files

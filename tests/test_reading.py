@@ -129,6 +129,8 @@ def test_empty_files(tmp_path: Path) -> None:
     assert failure(write(tmp_path, b"")) == "a.txt is empty"
     assert failure(write(tmp_path, b" \n\xc2\xa0\n")) == "a.txt is empty"
     assert failure(write(tmp_path, b"\xef\xbb\xbf")) == "a.txt is empty"
+    hidden = "\u200b\U000e0041\u3164 \n".encode()
+    assert failure(write(tmp_path, hidden)) == "a.txt is empty"
 
 
 def test_a_file_at_the_limit_is_read_and_one_above_is_not(tmp_path: Path) -> None:
@@ -168,6 +170,8 @@ def test_missing_and_forbidden_files(tmp_path: Path) -> None:
 def test_names_are_safe_to_print() -> None:
     assert printable("a\x1b[31m\n\u202e\udcff.txt") == "a\\x1b[31m\\n\\u202e\\udcff.txt"
     assert printable("क\u200dष ख़बर.txt") == "क\u200dष ख़बर.txt"
+    assert printable("flood\u200b\u3164\ufe01.txt") == "flood\\u200b\\u3164\\ufe01.txt"
+    assert printable("\U000e0041❤\ufe0f.txt") == "\\U000e0041❤\ufe0f.txt"
 
 
 @pytest.mark.parametrize(
@@ -176,7 +180,8 @@ def test_names_are_safe_to_print() -> None:
         ("a.md", "intro\n\n## The *title* ##\n# Other", "The *title*"),
         ("a.md", "C# is a language\nmore", "C# is a language"),
         ("a.txt", "\n\n  # First line\nmore", "# First line"),
-        ("a.txt", "red \x1b[31m title\r\nmore", "red [31m title"),
+        ("a.txt", "red \x1b[31m title\x07!\r\nmore and more, to be no binary file", "red title !"),
+        ("a.txt", "क्\u200dष\u200b का\U000e0041 शीर्षक", "क्\u200dष का शीर्षक"),
         ("a.txt", "word " * 40, ("word " * 23).strip() + " word…"),
         ("a.txt", "x" * 200, "x" * 119 + "…"),
     ],

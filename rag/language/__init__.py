@@ -14,22 +14,28 @@ sign.
     questions    what kind of answer a question asks for
     references   sentences that begin with a pronoun
     leaning      questions that lean on the one before, by the tables of `grammar`
+    hidden       what a text holds that nobody sees
+    orders       sentences that order whoever answers what to answer
     identify     script of a text, language of a question
 """
 
 from rag.language.folding import numbers, whole_words, word_spans, words
+from rag.language.hidden import hidden_spans, visible
 from rag.language.identify import dominant_script, language, text_language
 from rag.language.leaning import asks_itself, leans_back, statement
 from rag.language.names import sound
+from rag.language.orders import gives_orders
 from rag.language.questions import asks_for_several, asks_whether
 from rag.language.references import refers_back
 from rag.language.splitting import sentences
 
 __all__ = [
     "asks_for_several",
-    "asks_whether",
     "asks_itself",
+    "asks_whether",
     "dominant_script",
+    "gives_orders",
+    "hidden_spans",
     "language",
     "leans_back",
     "numbers",
@@ -38,6 +44,7 @@ __all__ = [
     "sound",
     "statement",
     "text_language",
+    "visible",
     "whole_words",
     "word_spans",
     "words",

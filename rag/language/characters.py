@@ -6,16 +6,30 @@ which class is wanted where; that is its users' matter.
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain
 
 # Letters, marks and numbers lie below U+33480 and among the variation selectors; above
 # there are only private use and unassigned code points.
 _ASSIGNED = (range(0x33480), range(0xE0100, 0xE01F0))
 
-JOINERS = "\u00ad\u034f\u061c\u200c\u200d\u200e\u200f\u2060\ufeff"
-"""Invisible characters that neither belong to a word nor end it (soft hyphen, ZWJ ...)."""
+# Default_Ignorable_Code_Point of the Unicode Character Database, and the marks of
+# interlinear annotations. In order of their planes.
+IGNORABLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+"""Invisible characters that neither belong to a word nor end it, for use within `[...]`."""
+
+
+@lru_cache(maxsize=1 << 14)
+def is_ignorable(character: str) -> bool:
+    """Whether no program draws the character (soft hyphen, joiner, tag ...)."""
+    return re.fullmatch(f"[{IGNORABLE}]", character) is not None
+
 
 # Not marks by category, yet they compose with what comes before: Hangul vowels and
 # finals, half-width kana voicing marks, Kirat Rai vowel signs.

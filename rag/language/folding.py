@@ -1,8 +1,9 @@
 """Words and numbers of a text, folded so that spellings of one word compare equal.
 
 Folded away: case, compatibility forms, NFC against NFD, digits of other scripts, digit
-grouping, joiners, Arabic vowel signs and tatweel, the Devanagari nukta and the spelling of
-its nasals. Kept: accents. It knows no stop words and no stems.
+grouping, what is invisible (as in Unicode's NFKC_Casefold), Arabic vowel signs and
+tatweel, the Devanagari nukta and the spelling of its nasals. Kept: accents. It knows no
+stop words and no stems.
 
 A word is a run of Unicode letters, marks and numbers (L, M, N). Runs of scripts that put
 no space between words (Han, kana, Thai, Lao, Khmer, Myanmar) become overlapping bigrams
@@ -19,7 +20,13 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 from itertools import pairwise
 
-from rag.language.characters import JOINERS, SPACELESS, TRAILERS, category_class
+from rag.language.characters import (
+    IGNORABLE,
+    SPACELESS,
+    TRAILERS,
+    category_class,
+    is_ignorable,
+)
 
 # UAX #15 calls text with at most 30 marks in a row "stream-safe". Longer runs are folded
 # in pieces: sorting the marks of one huge cluster takes quadratic time.
@@ -179,10 +186,8 @@ def _fold(cluster: str) -> str:
 @lru_cache(maxsize=1 << 14)
 def _fold_character(character: str) -> str:
     category = unicodedata.category(character)
-    if character in JOINERS or character in (_NUKTA, _TATWEEL) or category == "Me":
+    if is_ignorable(character) or character in (_NUKTA, _TATWEEL) or category == "Me":
         return ""
-    if "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef":
-        return ""  # variation selectors
     if category == "Mn" and _is_arabic(character):
         return ""
     if category == "Nd":
@@ -201,7 +206,7 @@ def _is_arabic(character: str) -> bool:
 
 @cache
 def _cluster_pattern() -> re.Pattern[str]:
-    trail = f"[{category_class('M')}{TRAILERS}{JOINERS}]"
+    trail = f"[{category_class('M')}{TRAILERS}{IGNORABLE}]"
     return re.compile(f".{trail}{{0,{_MAX_TRAIL}}}", re.DOTALL)
 
 

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from rag.language.characters import JOINERS, is_mark
+from rag.language.characters import is_ignorable, is_mark
 
 _SPACE = re.compile(r"\s+")
 _THAI = re.compile("[\u0e00-\u0eff]")
@@ -92,7 +92,7 @@ def _inside_cluster(text: str, place: int) -> bool:
     before, after = text[place - 1], text[place]
     return (
         is_mark(after)
-        or after in JOINERS
+        or is_ignorable(after)
         or after in _TRAILING_VOWELS
         or before in _LEADING_VOWELS
         or before == _ZWJ

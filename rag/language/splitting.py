@@ -23,7 +23,7 @@ from rag.language.abbreviations import (
     OPENERS,
     RARELY_LAST,
 )
-from rag.language.characters import JOINERS, category_class, is_cased, is_mark
+from rag.language.characters import IGNORABLE, category_class, is_cased, is_mark
 from rag.language.lines import paragraphs
 from rag.language.shortening import after_space, at_limit, at_thai_spaces, trimmed
 
@@ -189,7 +189,7 @@ def _key(token: str) -> str:
 
 @cache
 def _marks() -> re.Pattern[str]:
-    tail = f"[{_CLOSERS}{category_class('M')}{JOINERS}]|\\[[0-9]{{1,3}}\\]"
+    tail = f"[{_CLOSERS}{category_class('M')}{IGNORABLE}]|\\[[0-9]{{1,3}}\\]"
     return re.compile(f"([{_ENDS}]+)((?:{tail})*)")
 
 

@@ -19,7 +19,8 @@ from typing import BinaryIO
 
 from rag.datatypes import Document
 from rag.errors import ReadingError
-from rag.language import text_language
+from rag.language import text_language, visible
+from rag.language.characters import is_ignorable
 from rag.reading.dating import date_of, is_dateline
 from rag.reading.decoding import decode
 from rag.reading.pdf import read_pdf
@@ -33,6 +34,7 @@ SUFFIXES = PLAIN_SUFFIXES | {".pdf"}
 _TITLE_CHARS = 120
 _TITLE_LINES = 4
 _BLOCK = 1 << 20
+_ORDINARY = "\u200c\u200d\ufe0e\ufe0f"  # joiners, and the two selectors of emoji
 _MARKDOWN_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+([^\s#].*)$", re.MULTILINE)
 
 
@@ -48,7 +50,7 @@ def read_document(path: Path, name: str, *, max_bytes: int) -> Document:
         meta, text, page_starts = read_pdf(data, where)
     else:
         meta, text, page_starts = "", decode(data, where), ()
-    if not text.strip():
+    if not visible(text).strip():
         raise ReadingError(f"{where} is empty")
     return Document(
         id=hashlib.sha256(data).hexdigest(),
@@ -70,12 +72,15 @@ def file_id(path: Path, name: str, *, max_bytes: int) -> str:
 
 
 def printable(name: str) -> str:
-    """Return `name` with control, bidirectional and undecodable characters escaped."""
-    joiners = "\u200c\u200d"  # ordinary in Hindi and Persian names
-    return "".join(
-        c if c.isprintable() or c in joiners else c.encode("unicode_escape").decode("ascii")
-        for c in name
-    )
+    """Return `name` with control, invisible and undecodable characters escaped."""
+    return "".join(c if _is_shown(c) else c.encode("unicode_escape").decode("ascii") for c in name)
+
+
+def _is_shown(character: str) -> bool:
+    """Whether a character is drawn, or ordinary in names of Hindi, Persian and emoji."""
+    if character in _ORDINARY:
+        return True
+    return character.isprintable() and not is_ignorable(character)
 
 
 def _bytes(path: Path, where: str, max_bytes: int) -> bytes:
@@ -138,7 +143,7 @@ def _sane(meta: str) -> str:
 
 def _shortened(line: str) -> str:
     """Return a line of at most 120 characters, cut between words, safe to print."""
-    plain = " ".join("".join(c if c.isprintable() else " " for c in line).split())
+    plain = " ".join("".join(c if _is_shown(c) else " " for c in visible(line)).split())
     if len(plain) <= _TITLE_CHARS:
         return plain
     cut = plain.rfind(" ", 0, _TITLE_CHARS)
