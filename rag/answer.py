@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 
 from rag.calibration import Calibration
 from rag.citing import citation, locate, supports
-from rag.datatypes import Answer, Claim, Evidence
+from rag.datatypes import Answer, Claim, Evidence, Quote
 from rag.embedding import Embedder
 from rag.extraction import Reading, extract, read_sentences
 from rag.generation import Generator, Usage
@@ -32,6 +32,7 @@ from rag.index import Index
 from rag.language import (
     asks_for_several,
     asks_whether,
+    gives_orders,
     language,
     numbers,
     sentences,
@@ -97,7 +98,7 @@ class Answerer:
     """Answers questions over one index with one embedder, one reader and one generator.
 
     `reader` and `generator` are called when they are needed first: a refusal loads no
-    generator. `vocabulary` are words that names may be spelt with, common ones first.
+    generator.
     """
 
     def __init__(
@@ -110,7 +111,6 @@ class Answerer:
         calibration: Calibration | None = None,
         *,
         reranker: Reranker | None = None,
-        vocabulary: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self.index = index
         self.embedder = embedder
@@ -122,7 +122,10 @@ class Answerer:
         self._calibration = calibration or Calibration.shipped(settings.strictness)
         self._reranker = reranker
         self._phrasing = Phrasing(
-            lambda: self.generator, embedder, vocabulary, settings.max_tokens
+            lambda: self.generator,
+            embedder,
+            lambda: self.reader.vocabulary,
+            settings.max_tokens,
         )
 
     @property
@@ -246,7 +249,7 @@ class Answerer:
         run.usages.append(usage := Usage())
         with run.timed("generate"):
             written = self._phrasing.read(
-                run.question, run.language, (quote.chunk.text, quote.text), shown, usage
+                run.question, run.language, (passage(quote), quote.text), shown, usage
             )
         if written is None:
             return _Said(reading.text, "", reading)
@@ -255,9 +258,7 @@ class Answerer:
             refusal=written.refusal,
             agreement=overlap(written.text, reading.text),
         )
-        judged = replace(
-            reading, signals=signals, confidence=self._calibration.confidence(signals)
-        )
+        judged = replace(reading, signals=signals, confidence=self._calibration.confidence(signals))
         if judged.confidence < self._calibration.threshold:
             return None
         proved = self._proof(run, written.text, judged) if words(written.text) else None
@@ -287,6 +288,12 @@ class Answerer:
         if not again or again[0].confidence < self._calibration.threshold:
             return None
         return _Said(text, "", replace(reading, evidence=evidence))
+
+
+def passage(quote: Quote) -> str:
+    """Return the chunk around a quote without the sentences that give orders."""
+    text = quote.chunk.text
+    return " ".join(text[a:b] for a, b in sentences(text) if not gives_orders(text[a:b]))
 
 
 def overlap(one: str, other: str) -> float:

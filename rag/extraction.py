@@ -33,9 +33,7 @@ class Reading:
         return self.evidence.quote.text[self.span.start : self.span.end]
 
 
-def extract(
-    question: str, found: Found, reader: Reader, calibration: Calibration
-) -> list[Reading]:
+def extract(question: str, found: Found, reader: Reader, calibration: Calibration) -> list[Reading]:
     """Read every sentence of the evidence; likeliest first."""
     return read_sentences(question, found.evidence, found.hits, reader, calibration)
 

@@ -35,6 +35,7 @@ from rag.reading import file_id
 from rag.reranking import Reranker, reranker_of
 from rag.retrieve import Found, retrieve
 from rag.settings import APP, Settings
+from rag.spans import Reader, SpanReader
 
 
 class Session:
@@ -106,8 +107,18 @@ class Session:
                 self.settings.generator, self.settings, self._progress
             )
         return Answerer(
-            index, embedder, self._load_generator, self.settings, reranker=self.reranker
+            index,
+            embedder,
+            lambda: self.reader,
+            self._load_generator,
+            self.settings,
+            reranker=self.reranker,
         )
+
+    @cached_property
+    def reader(self) -> Reader:
+        """The span reader that comes with the package."""
+        return SpanReader.shipped(self.embedder, self.settings, self._progress)
 
     @cached_property
     def reranker(self) -> Reranker | None:

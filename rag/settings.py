@@ -28,6 +28,11 @@ TOML_NAME = "rag.toml"
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off", ""})
 LARGEST = 10**9  # no number that is set has a use beyond; the libraries take 32 or 64 bits
+# Settings that are one of a few words.
+CHOICES = {
+    "strictness": ("low", "normal", "high"),
+    "generator_reads": ("auto", "always", "never"),
+}
 # The hub's own switches: who sets one of them wants no network here either.
 HUB_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
@@ -60,6 +65,9 @@ class Settings:
     tokens) and a file (10^6 bytes). `reranker` is the hub name or folder of a cross-encoder,
     '' for none. `context` is the generator's window and `max_tokens` the longest answer, in
     tokens; `threads` 0 means the physical cores. `offline` forbids every network access.
+    `strictness` (low, normal, high) says how readily the program refuses, `generator_reads`
+    (auto, always, never) whether the generator answers from passages in its own words or
+    the span reader's slices stand.
     """
 
     store: Path
@@ -76,6 +84,8 @@ class Settings:
     max_tokens: int = 160
     threads: int = 0
     offline: bool = False
+    strictness: str = "normal"
+    generator_reads: str = "auto"
 
     @staticmethod
     def load(
@@ -159,12 +169,21 @@ def _convert(name: str, value: Any, kind: str, where: str, base: Path) -> Any:
         return number
     if not isinstance(value, str | Path) or not str(value):
         raise bad
+    if name in CHOICES:
+        return _chosen(name, value, where)
     if not kind.startswith("Path"):
         return _model(str(value), base)
     try:
         return (base / Path(value).expanduser()).resolve()
     except (ValueError, RuntimeError, OSError) as error:  # a NUL; ~ of no user; a loop
         raise bad from error
+
+
+def _chosen(name: str, value: Any, where: str) -> str:
+    if value not in CHOICES[name]:
+        known = ", ".join(CHOICES[name])
+        raise SettingsError(f"{where} sets {name} to {value!r}", f"Choose one of: {known}.")
+    return str(value)
 
 
 def _model(value: str, base: Path) -> str:

@@ -21,9 +21,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.embedding import Backbone, loading
+from rag.embedding import Backbone, Embedder, SentenceTransformerEmbedder, loading
 from rag.errors import ModelCorrupt
-from rag.language import whole_words
+from rag.language import hidden_spans, whole_words, words
+from rag.models import Progress, resolve_embedder
+from rag.settings import Settings
 
 # The encoder that the updates belong to; the trained layers of it, and LoRA's alpha/rank.
 BASE = "multilingual-e5-small"
@@ -41,6 +43,7 @@ LONGEST_INPUT = 512  # tokens; the rest of a longer text is not read
 STARTS = 10  # so many likely first tokens are tried with every end
 # What an answer never begins or ends with.
 EDGES = " \t\r\n.,;:।॥،؛。，、；：\"'“”‘’«»"
+_MARKS = str.maketrans("<>", "‹›")
 BRACKETS = {"(": ")", "（": "）", "[": "]"}
 
 Logits = NDArray[np.float32]
@@ -60,9 +63,18 @@ class Span:
 
 
 class Reader(Protocol):
-    """Finds answers in texts. `identity` names the weights."""
+    """Finds answers in texts.
+
+    `identity` names the weights; `vocabulary` are the pieces of words that it knows, common
+    ones first, each that begins a word after a `▁`.
+    """
 
     identity: str
+
+    @property
+    def vocabulary(self) -> Sequence[str]:
+        """The pieces of words."""
+        ...
 
     def read(self, question: str, texts: Sequence[str]) -> list[list[Span]]:
         """Return for each text its likeliest spans, best first; none for an empty text."""
@@ -79,9 +91,17 @@ class SpanReader:
         self.identity = identity
 
     @classmethod
-    def shipped(cls, base: Backbone) -> SpanReader:
-        """Load the weights that come with the package; see `load`."""
-        return cls.load(Path(str(resources.files("rag"))) / "span_reader.safetensors", base)
+    def shipped(cls, embedder: Embedder, settings: Settings, progress: Progress) -> SpanReader:
+        """Load the weights that come with the package onto the encoder of e5-small.
+
+        That is the embedder's own where it is this model; else it is fetched and loaded.
+        Raises `ModelError`; see `load`.
+        """
+        if settings.embedder != BASE or not isinstance(embedder, SentenceTransformerEmbedder):
+            file = resolve_embedder(BASE, settings, progress)
+            embedder = SentenceTransformerEmbedder.load(file, offline=settings.offline)
+        weights = Path(str(resources.files("rag"))) / "span_reader.safetensors"
+        return cls.load(weights, embedder.backbone())
 
     @classmethod
     def load(cls, weights: Path, base: Backbone) -> SpanReader:
@@ -111,13 +131,20 @@ class SpanReader:
             head = (tensors["head.weight"], tensors["head.bias"])
         return cls(encoder, head, base.tokenizer, weights.stem)
 
+    @property
+    def vocabulary(self) -> Sequence[str]:
+        """The pieces of the tokenizer; see `Reader`."""
+        pieces: dict[str, int] = self._tokenizer.get_vocab()
+        return sorted(pieces, key=lambda piece: pieces[piece])
+
     def read(self, question: str, texts: Sequence[str]) -> list[list[Span]]:
         """Read all texts in one batch; see `Reader`."""
         if not texts:
             return []
+        seen = [plain(text) for text in texts]
         encoded = self._tokenizer(
-            [f"query: {question}"] * len(texts),
-            list(texts),
+            [f"query: {plain(question)[0]}"] * len(texts),
+            [text for text, _ in seen],
             truncation="only_second",
             max_length=LONGEST_INPUT,
             padding=True,
@@ -126,11 +153,12 @@ class SpanReader:
         )
         logits = self._logits(encoded)
         found = []
-        for row, text in enumerate(texts):
+        for row, (text, places) in enumerate(seen):
             sides = encoded.sequence_ids(row)
             tokens = [place for place, side in enumerate(sides) if side == 1]
             offsets = encoded["offset_mapping"][row].tolist()
-            found.append(best_spans(text, logits[row], tokens, offsets))
+            spans = best_spans(text, logits[row], tokens, offsets)
+            found.append([Span(places[s.start], places[s.end - 1] + 1, s.margin) for s in spans])
         return found
 
     def _logits(self, encoded: Any) -> Logits:
@@ -143,6 +171,20 @@ class SpanReader:
             logits = torch.nn.functional.linear(states.float(), *self._head)
             logits = logits.masked_fill(~mask.bool()[..., None], -1e4).log_softmax(dim=1)
         return np.asarray(logits.numpy(), dtype=np.float32)
+
+
+def plain(text: str) -> tuple[str, list[int]]:
+    """Return the text as a reader sees it, and the place of each of its characters.
+
+    What is hidden is left out (`rag.language.hidden`), and no angle bracket is left that
+    the tokenizer could take for one of its marks (`</s>`).
+    """
+    kept: list[int] = []
+    done = 0
+    for start, end in [*hidden_spans(text), (len(text), len(text))]:
+        kept += range(done, start)
+        done = end
+    return "".join(text[place] for place in kept).translate(_MARKS), kept
 
 
 def best_spans(
@@ -169,7 +211,7 @@ def best_spans(
     found: dict[tuple[int, int], Span] = {}
     for score, start, end in sorted(pairs, reverse=True):
         place = trimmed(text, *whole_words(text, start, end))
-        if place[0] < place[1] and place not in found:
+        if place not in found and words(text[slice(*place)]):
             found[place] = Span(*place, score - nothing)
             if len(found) == count:
                 break

@@ -351,7 +351,14 @@ def main() -> None:
 
     if args.first is None:
         model, tokenizer = Trained(fresh().encoder), fresh().tokenizer
-        train(model, tokenizer, Examples(kept, texts, random.Random(1)), args.steps[0], args.rates[0], 1)
+        train(
+            model,
+            tokenizer,
+            Examples(kept, texts, random.Random(1)),
+            args.steps[0],
+            args.rates[0],
+            1,
+        )
         save_file(model.weights(), first, about)
     made = [q for q in load_made(args.made) if q.place[0] not in HELD_OUT]
     reader, rng = SpanReader.load(first, fresh()), random.Random(2)

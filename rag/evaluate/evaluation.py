@@ -32,9 +32,13 @@ from rag.index import Index
 from rag.models import Progress, resolve_embedder, resolve_generator
 from rag.reranking import Reranker, reranker_of
 from rag.settings import Settings
+from rag.spans import Reader, SpanReader
 
 # The settings that can change a result; the others only say where things lie.
-TELLING = ("k", "evidence", "chunk_tokens", "context", "max_tokens", "threads", "reranker")
+TELLING = (
+    "k", "evidence", "chunk_tokens", "context", "max_tokens", "threads", "reranker",
+    "strictness", "generator_reads",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +65,13 @@ class Plan:
 class Tools:
     """The models, each made when it is needed.
 
-    `generator` gives the weights' identity and the loader, without loading.
+    `generator` gives the weights' identity and the loader, without loading; `reader` makes
+    the span reader, on the embedder where it can.
     """
 
     embedder: Callable[[], Embedder]
     generator: Callable[[], tuple[str, Callable[[], Generator]]]
+    reader: Callable[[Embedder], Reader]
     calibration: Calibration | None = None
     reranker: Callable[[], Reranker | None] = lambda: None
 
@@ -84,7 +90,12 @@ class Tools:
                 file, context=context, threads=threads
             )
 
-        return cls(embedder, generator, reranker=lambda: reranker_of(settings))
+        return cls(
+            embedder,
+            generator,
+            lambda made: SpanReader.shipped(made, settings, progress),
+            reranker=lambda: reranker_of(settings),
+        )
 
 
 class Watcher(Protocol):
@@ -153,10 +164,11 @@ def _parts(
     reranker = tools.reranker()
     answerer = None
     if load is not None:
-        generator = load()
+        generator, reader = load(), tools.reader(embedder)
         answerer = Answerer(
             index,
             remembering,
+            lambda: reader,
             lambda: generator,
             settings,
             tools.calibration,

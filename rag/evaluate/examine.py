@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from rag.answer import Answerer
-from rag.datatypes import Answer, Quote
+from rag.datatypes import Quote
 from rag.embedding import Embedder, Vectors
 from rag.evaluate.metrics import CUTS, contains_gold
 from rag.evaluate.questions import Question
@@ -150,7 +150,7 @@ def _ask(
     seconds = time.perf_counter() - start
     first = None if answer.refused else min([*shown, seconds])
     return Reply(
-        text="; ".join(said := claims(answer)),
+        text="; ".join(said := tuple(claim.text for claim in answer.claims)),
         language=answer.language,
         confidence=answer.confidence,
         citations=tuple(
@@ -164,20 +164,6 @@ def _ask(
         generated_tokens=answer.tokens.get("generated", 0),
         claims=said,
     )
-
-
-def claims(answer: Answer) -> tuple[str, ...]:
-    """Return the claims of an answer, without the numbers of their citations.
-
-    Each ends at its number: `5,000 [1]; 15,000 [2]` makes two.
-    """
-    parts, rest = [], answer.text
-    for citation in answer.citations:
-        part, label, after = rest.partition(f" [{citation.number}]")
-        if label:
-            parts.append(part)
-            rest = after.removeprefix(";")
-    return tuple(said for part in (*parts, rest) if (said := part.strip()))
 
 
 def _passage(number: int, quote: Quote, question: Question, index: Index) -> Passage:

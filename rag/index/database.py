@@ -337,6 +337,14 @@ class Database:
         rows = self._rows("SELECT digest, source FROM documents WHERE path = ?", (path,))
         return (str(rows[0][0]), _path(rows[0][1])) if rows else ("", "")
 
+    def dates(self, paths: Collection[str]) -> dict[str, str]:
+        """Return the date of each document, '' where it has none; see `Document`."""
+        rows = self._rows(
+            "SELECT path, date FROM documents WHERE path IN (SELECT value FROM json_each(?))",
+            (_listed(paths),),
+        )
+        return {_path(path): str(date) for path, date in rows}
+
     def documents(self) -> list[tuple[int, Document, str]]:
         """Return `(row, document, source)` for each document, by name."""
         rows = self._rows(

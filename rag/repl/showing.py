@@ -91,7 +91,7 @@ def show_why(session: Session, display: Display, turn: Turn) -> None:
     """Tell how an answer came about: verdict, work, chunks found, sentences read."""
     if turn.answer is None:
         return
-    shipped = Calibration.shipped()
+    shipped = Calibration.shipped(session.settings.strictness)
     lines = reasons(
         turn,
         threshold=shipped.threshold,
