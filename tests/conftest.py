@@ -1,8 +1,9 @@
 """Fakes that every test can share: small, deterministic, and no mocks.
 
-`FakeEmbedder` and `ScriptedGenerator` implement the protocols of `rag.embedding` and
-`rag.generation`. Import them with `from conftest import ...`; the fixtures below give
-ready-made ones, settings in a temporary folder, and three small documents.
+`FakeEmbedder`, `FakeReader` and `ScriptedGenerator` implement the protocols of
+`rag.embedding`, `rag.spans` and `rag.generation`. Import them with `from conftest import
+...`; the fixtures below give ready-made ones, settings in a temporary folder, and three
+small documents.
 """
 
 from __future__ import annotations
@@ -17,15 +18,16 @@ import numpy as np
 import pytest
 
 from rag.answer import Answerer
-from rag.calibration import Calibration
+from rag.calibration import Calibration, Weights
 from rag.embedding import Vectors
 from rag.generation import Usage
 from rag.index import Index
 from rag.ingest import index_documents
-from rag.language import words
+from rag.language import word_spans, words
 from rag.models import SilentProgress
 from rag.prompts import REFUSAL, Message
 from rag.settings import Settings
+from rag.spans import Span
 
 # A first call loads tables, and the machine may be busy: no deadline.
 hypothesis.settings.register_profile("unhurried", deadline=None)
@@ -159,6 +161,41 @@ class ScriptedGenerator:
         return self._script(messages)
 
 
+class FakeReader:
+    """A span reader that points at what it was told to; remembers what it read.
+
+    `script` is one answer for all questions, answers by question (looked for in it), or a
+    function of question and text to an answer. A text that holds the answer gets a span
+    with a margin of 4 nats, any other one its first word with -4.
+    """
+
+    def __init__(
+        self, script: str | Mapping[str, str] | Callable[[str, str], str] = "15,000"
+    ) -> None:
+        self.identity = "fake-reader@1"
+        self.vocabulary: Sequence[str] = ()
+        self.reads: list[tuple[str, list[str]]] = []
+        self._script = script
+
+    def read(self, question: str, texts: Sequence[str]) -> list[list[Span]]:
+        self.reads.append((question, list(texts)))
+        return [self._spans(question, text) for text in texts]
+
+    def _spans(self, question: str, text: str) -> list[Span]:
+        answer = self._answer(question, text)
+        start = text.find(answer) if answer else -1
+        if start >= 0:
+            return [Span(start, start + len(answer), 4.0)]
+        return [Span(start, end, -4.0) for _, start, end in word_spans(text)[:1]]
+
+    def _answer(self, question: str, text: str) -> str:
+        if isinstance(self._script, str):
+            return self._script
+        if isinstance(self._script, Mapping):
+            return next((a for q, a in self._script.items() if q in question), "")
+        return self._script(question, text)
+
+
 class RecordingProgress(SilentProgress):
     """A progress that remembers what it was told."""
 
@@ -181,11 +218,12 @@ class RecordingProgress(SilentProgress):
         self.finished += 1
 
 
-# Confidence is 1 - (probability of a refusal); the floor suits `FakeEmbedder`'s cosines.
+# Confidence is the logistic of the reader's margin (4 nats: .982), and 1 - (probability of
+# a refusal) once the generator has read; the floor suits `FakeEmbedder`'s cosines.
 PLAIN_CALIBRATION = Calibration(
-    intercept=0.0,
-    weights={"refusal_logit": -1.0, "cosine": 0.0},
-    threshold=0.5,
+    found=Weights(0.0, {"margin": 1.0}),
+    read=Weights(0.0, {"refusal_logit": -1.0}),
+    thresholds={"low": 0.3, "normal": 0.5, "high": 0.99},
     cosine_floor=0.2,
 )
 
@@ -259,10 +297,18 @@ def small_index(
 def make_answerer(
     small_index: Index, settings: Settings, embedder: FakeEmbedder
 ) -> Callable[..., Answerer]:
-    """A function from a script, or a generator, to an `Answerer` over `small_index`."""
+    """A function from a script, or a generator, and a reader to an `Answerer`.
 
-    def make(script: Script | ScriptedGenerator = REFUSAL) -> Answerer:
+    They are over `small_index`; the reader points at 15,000 unless another one is given.
+    """
+
+    def make(
+        script: Script | ScriptedGenerator = REFUSAL, reader: FakeReader | None = None
+    ) -> Answerer:
         ready = script if isinstance(script, ScriptedGenerator) else ScriptedGenerator(script)
-        return Answerer(small_index, embedder, lambda: ready, settings, PLAIN_CALIBRATION)
+        pointing = reader or FakeReader()
+        return Answerer(
+            small_index, embedder, lambda: pointing, lambda: ready, settings, PLAIN_CALIBRATION
+        )
 
     return make
