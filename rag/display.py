@@ -41,7 +41,7 @@ from rag.language.characters import IGNORABLE
 from rag.models import ModelStatus, Verified
 from rag.reading import printable
 from rag.retrieve import Found
-from rag.wording import closest, refusal
+from rag.wording import closest, disagreement, refusal
 
 JSON_VERSION = 1
 # How far quotes stand in, in cells.
@@ -240,11 +240,18 @@ class Display:
             for item in answer.evidence[:CLOSEST_SHOWN]:
                 self._quote("·", item.quote, frozenset(), style="dim")
             return
-        self.out.print(Text(one_line(answer.text), style="bold"))
+        if answer.disagree:
+            self.out.print(Text(disagreement(answer.language), style="bold yellow"))
+        said = emphasised(one_line(answer.text), [c.quote.text for c in answer.citations])
+        said.stylize("bold")
+        if self.out.is_terminal:
+            said.plain = at_spaces(said.plain, self.out.width - 1)
+        self.out.print(said)
         self.out.print()
         marked = frozenset(words(answer.text))
         for citation in answer.citations:
-            self._quote(f"[{citation.number}]", citation.quote, marked, also=citation.also)
+            label = f"[{citation.number}]"
+            self._quote(label, citation.quote, marked, also=citation.also, date=citation.date)
 
     def question(self, question: str, *, first: bool) -> None:
         """Head an answer with its question, where there are several."""
@@ -265,6 +272,8 @@ class Display:
         if answer.refused:
             self.out.print(Text(refusal(answer.language)), soft_wrap=True)
             return
+        if answer.disagree:
+            self.out.print(Text(disagreement(answer.language)), end=" ", soft_wrap=True)
         paths = [q.chunk.path for c in answer.citations for q in (c.quote, *c.also)]
         sources = ", ".join(dict.fromkeys(printable(path) for path in paths))
         self.out.print(Text(f"{one_line(answer.text)} ({sources})"), soft_wrap=True)
@@ -276,12 +285,15 @@ class Display:
         marked: frozenset[str],
         style: str = "",
         also: Sequence[Quote] = (),
+        date: str = "",
     ) -> None:
         page = f", page {quote.chunk.page}" if quote.chunk.page is not None else ""
         head = Text.assemble(
             (f"{label} ", style or "bold cyan"), (printable(quote.chunk.path), style or "cyan")
         )
         head.append(page, style=style)
+        if date:
+            head.append(f", {date}", "dim")
         if also:
             head.append(f", also in {', '.join(printable(q.chunk.path) for q in also)}", "dim")
         self.out.print(head, soft_wrap=True)
@@ -448,11 +460,17 @@ def answer_object(
         "language": answer.language,
         "answer": refusal(answer.language) if answer.refused else answer.text,
         "refused": answer.refused,
+        "disagree": answer.disagree,
         "confidence": round(answer.confidence, 4),
+        "claims": [
+            {"text": c.text, "original": c.original or None, "citation": c.citation}
+            for c in answer.claims
+        ],
         "citations": [
             {
                 "number": c.number,
                 **_span(c.quote),
+                "date": c.date or None,
                 "stale": c.path in stale,
                 "also": [{**_span(q), "stale": q.chunk.path in stale} for q in c.also],
             }

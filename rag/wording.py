@@ -42,6 +42,16 @@ CLOSEST = {
     "ru": "Ближайшее из найденного, но не ответ:",
     "zh": "最接近的内容（并非答案）：",
 }
+DISAGREE = {
+    "ar": "المستندات لا تتفق:",
+    "de": "Die Dokumente sind sich nicht einig:",
+    "en": "The documents disagree:",
+    "es": "Los documentos no coinciden:",
+    "fr": "Les documents ne concordent pas :",
+    "hi": "दस्तावेज़ एक-दूसरे से सहमत नहीं हैं:",
+    "ru": "Документы расходятся:",
+    "zh": "文件说法不一：",
+}
 
 
 def refusal(language: str) -> str:
@@ -52,3 +62,8 @@ def refusal(language: str) -> str:
 def closest(language: str) -> str:
     """Head the list of the nearest sentences under a refusal."""
     return CLOSEST.get(language, CLOSEST["en"])
+
+
+def disagreement(language: str) -> str:
+    """Head an answer whose claims cannot both be true."""
+    return DISAGREE.get(language, DISAGREE["en"])

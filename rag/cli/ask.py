@@ -63,6 +63,7 @@ def ask(
     embedder: common.EmbedderName = None,
     generator: common.GeneratorName = None,
     reranker: common.RerankerName = None,
+    strictness: common.Strictness = None,
     offline: common.Offline = None,
     follows: Annotated[
         list[str] | None,
@@ -120,6 +121,7 @@ def ask(
             embedder=embedder,
             generator=generator,
             reranker=reranker,
+            strictness=strictness,
             offline=offline,
         )
         from rag.session import Session

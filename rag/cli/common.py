@@ -59,6 +59,15 @@ RerankerName = Annotated[
         show_default=False,
     ),
 ]
+Strictness = Annotated[
+    str | None,
+    typer.Option(
+        "--strictness",
+        metavar="low|normal|high",
+        help="How readily to say that the documents do not tell.",
+        show_default=False,
+    ),
+]
 Pattern = Annotated[
     str | None,
     typer.Option(

@@ -97,6 +97,7 @@ def run(
     store: common.Store = None,
     embedder: common.EmbedderName = None,
     generator: common.GeneratorName = None,
+    strictness: common.Strictness = None,
     offline: common.Offline = None,
 ) -> None:
     """Ask every question and measure; an interrupted run goes on where it stopped.
@@ -115,7 +116,12 @@ def run(
 
         least, most = limits(fail_under or []), limits(fail_over or [])
         settings = common.load_settings(
-            k=k, store=store, embedder=embedder, generator=generator, offline=offline
+            k=k,
+            store=store,
+            embedder=embedder,
+            generator=generator,
+            strictness=strictness,
+            offline=offline,
         )
         plan = Plan(
             files=Files(questions, questions_from, gold_from, docs),
