@@ -16,14 +16,14 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 PAIRS = ("hi→hi", "en→hi", "en→en")
-SAMPLE = ("--limit", "60", "--seed", "1", "--unanswerable", "0.2")
+SAMPLE = ("--seed", "1", "--unanswerable", "0.2")
 SHOWN = {
     "retrieval": ("recall@1", "recall@5", "ndcg@10", "evidence_recall@1", "evidence_shown"),
     "reading": (
         "right", "f1", "exact", "evidence_shown", "false_refusals", "refusal_recall", "seconds_p50",
     ),
     "whole": (
-        "right", "f1", "exact", "recall@1", "citation_precision", "quotes_exact",
+        "right", "f1", "exact", "gold_shown", "recall@1", "citation_precision", "quotes_exact",
         "false_refusals", "refusal_recall", "aurc", "seconds_p50", "seconds_p95",
     ),
 }  # fmt: skip

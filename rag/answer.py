@@ -54,6 +54,8 @@ MOST, MOST_OF_SEVERAL = 2, 6
 WIDER = 2
 # The languages that the default generator reads better than the span reader does.
 READS_WELL = frozenset({"en"})
+# So many of the nearest sentences are shown with a refusal.
+CLOSEST_SHOWN = 2
 # Words of a sentence that is shown as the answer to a yes-or-no question, at most.
 SHORT = 40
 

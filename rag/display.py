@@ -31,6 +31,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from rag.answer import CLOSEST_SHOWN
 from rag.datatypes import Answer, Evidence, Hit, Manifest, Quote
 from rag.emphasis import emphasised
 from rag.errors import RagError
@@ -46,7 +47,6 @@ from rag.wording import closest, disagreement, refusal
 JSON_VERSION = 1
 # How far quotes stand in, in cells.
 INDENT = 4
-CLOSEST_SHOWN = 2
 # jsonlib.dumps leaves these raw: C1 controls, line separators, and what is invisible.
 # Joiners and the selectors of emoji belong to ordinary text.
 _UNSAFE_JSON = re.compile(f"(?![\u200c\u200d\ufe0e\ufe0f])[\x7f-\x9f\u2028\u2029{IGNORABLE}]")

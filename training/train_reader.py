@@ -297,7 +297,7 @@ def _step(
     nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], CLIP)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return float(loss)
+    return float(loss.detach())
 
 
 def mark(

@@ -65,6 +65,7 @@ METRICS = {
         Metric("f1", "answers", "token F1", "f1"),
         Metric("exact", "answers", "exact match", "exact"),
         Metric("contains", "answers", "contains gold", "contains"),
+        Metric("gold_shown", "answers", "gold in answer or quote", "gold_shown"),
         Metric("squad2_f1", "answers", "F1 with refusals (SQuAD 2.0)", "squad2_f1"),
         Metric("asker_language", "answers", "in the asker's language", "asker_language"),
         Metric("cited", "citations", "answers with a quote", "cited"),

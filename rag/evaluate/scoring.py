@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from rag.answer import CLOSEST_SHOWN
 from rag.evaluate import metrics
 from rag.evaluate.questions import Question
 from rag.evaluate.results import Reply, Result
@@ -79,6 +80,7 @@ def _replied(result: Result, reply: Reply) -> dict[str, float]:
         "generated_tokens": float(reply.generated_tokens),
         **metrics.refusal_scores(reply.refused, question.answerable),
         **_answer(question, reply),
+        **_gold_shown(result, reply),
     }
     if reply.first_seconds is not None:
         scores["first_seconds"] = reply.first_seconds
@@ -101,6 +103,20 @@ def _answer(question: Question, reply: Reply) -> dict[str, float]:
         **_claims(reply, question),
         "squad2_f1": f1,
     }
+
+
+def _gold_shown(result: Result, reply: Reply) -> dict[str, float]:
+    """Score whether the gold answer is on the screen: in the answer or in a quote.
+
+    The quotes are those cited, or with a refusal the closest found.
+    """
+    question = result.question
+    if not (question.answerable and question.answers):
+        return {}
+    quotes = result.evidence[:CLOSEST_SHOWN] if reply.refused else reply.citations
+    args = (reply.text, question.answers, question.answer_language)
+    said = bool(reply.text) and bool(metrics.contains_gold(*args))
+    return {"gold_shown": float(said or any(quote.holds for quote in quotes))}
 
 
 def _claims(reply: Reply, question: Question) -> dict[str, float]:
