@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from rag.embedding import Embedder
-from rag.language import dominant_script, sound, words
+from rag.language import dominant_script, sound, word_spans, words
 
 # The spelling must be so near to the word, as a cosine of the embedder. Of 80 answers of
 # XQuAD's train articles 20 were spelt whole at .88, with token F1 .85 (benchmarks/LOG.md).
@@ -34,9 +34,11 @@ class Lexicon:
         self._spellings: dict[str, list[str]] = defaultdict(list)
         for piece in vocabulary:
             word = piece.removeprefix(_BEGINS_WORD)
-            if word == piece or len(word) < 3 or not word.isalpha():
+            if word == piece or len(word) < 3 or dominant_script(word) != script:
                 continue
-            if dominant_script(word) == script and (key := sound(words(word)[0])):
+            # Not isalpha(): the vowel signs of Indic scripts are no letters.
+            said = word_spans(word)
+            if [place for _, *place in said] == [[0, len(word)]] and (key := sound(said[0][0])):
                 self._spellings[key].append(word)
 
     def spelling(self, word: str) -> str:
@@ -67,7 +69,10 @@ def shared_names(source: str, target: str) -> Mapping[tuple[str, ...], str]:
     for table in ("languages", "territories"):
         names = getattr(other, table)
         for code, name in getattr(one, table).items():
-            if code in names and not code.isdigit():
+            # Languages with three letters are small ones whose names are also words:
+            # सेना is an army, and in Mozambique a language.
+            known = len(code) == 2 or "_" in code or table == "territories"
+            if known and code in names and not code.isdigit():
                 found[tuple(words(name))] = names[code]
     for table in ("days", "months"):
         for context in ("stand-alone", "format"):
