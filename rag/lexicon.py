@@ -22,6 +22,7 @@ from rag.language import dominant_script, sound, word_spans, words
 NEAR = 0.88
 # So many spellings of one sound are compared, the commonest first.
 SPELLINGS = 40
+LONGEST_NAME = 5  # words
 _BEGINS_WORD = "▁"
 
 
@@ -35,6 +36,9 @@ class Lexicon:
         for piece in vocabulary:
             word = piece.removeprefix(_BEGINS_WORD)
             if word == piece or len(word) < 3 or dominant_script(word) != script:
+                continue
+            # Names: the vocabulary is of a hundred languages (hezar, siden, menteri).
+            if word[0].islower():
                 continue
             # Not isalpha(): the vowel signs of Indic scripts are no letters.
             said = word_spans(word)
@@ -85,7 +89,7 @@ def shared_names(source: str, target: str) -> Mapping[tuple[str, ...], str]:
 
 def named(said: Sequence[str], names: Mapping[tuple[str, ...], str]) -> tuple[int, str]:
     """Return how many of the first words are a known name, the longest, and that name."""
-    for length in range(min(len(said), 5), 0, -1):
+    for length in range(min(len(said), LONGEST_NAME), 0, -1):
         if name := names.get(tuple(said[:length])):
             return length, name
     return 0, ""
