@@ -234,7 +234,8 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     """Return the span without what an answer never begins or ends with."""
     while start < end:
         inside = text[start:end]
-        if _loose(text, start) or _alone(inside, inside[0], BRACKETS):
+        opening = inside[0] in EDGES or _alone(inside, inside[0], BRACKETS)
+        if opening and _loose(text, start):
             start += 1
         elif inside[-1] in EDGES or _alone(inside, inside[-1], {b: a for a, b in BRACKETS.items()}):
             end -= 1
@@ -244,12 +245,12 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _loose(text: str, place: int) -> bool:
-    """Whether this is punctuation that no mark and no decimal (`.5`) hangs on."""
+    """Whether no mark hangs on this punctuation, and no decimal (`.5`)."""
     following = text[place + 1 : place + 2]
     apart = place == 0 or text[place - 1].isspace()
     decimal = text[place] == "." and apart and following.isdecimal()
     marked = unicodedata.category(following or " ")[0] == "M"
-    return text[place] in EDGES and not decimal and not marked
+    return not decimal and not marked
 
 
 def _alone(inside: str, bracket: str, others: Mapping[str, str]) -> bool:
