@@ -15,13 +15,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from rag.embedding import Embedder
-from rag.language import dominant_script, sound, words
+from rag.language import dominant_script, sound, word_spans, words
 
 # The spelling must be so near to the word, as a cosine of the embedder. Of 80 answers of
 # XQuAD's train articles 20 were spelt whole at .88, with token F1 .85 (benchmarks/LOG.md).
 NEAR = 0.88
 # So many spellings of one sound are compared, the commonest first.
 SPELLINGS = 40
+LONGEST_NAME = 5  # words
 _BEGINS_WORD = "▁"
 
 
@@ -34,9 +35,14 @@ class Lexicon:
         self._spellings: dict[str, list[str]] = defaultdict(list)
         for piece in vocabulary:
             word = piece.removeprefix(_BEGINS_WORD)
-            if word == piece or len(word) < 3 or not word.isalpha():
+            if word == piece or len(word) < 3 or dominant_script(word) != script:
                 continue
-            if dominant_script(word) == script and (key := sound(words(word)[0])):
+            # Names: the vocabulary is of a hundred languages (hezar, siden, menteri).
+            if word[0].islower():
+                continue
+            # Not isalpha(): the vowel signs of Indic scripts are no letters.
+            said = word_spans(word)
+            if [place for _, *place in said] == [[0, len(word)]] and (key := sound(said[0][0])):
                 self._spellings[key].append(word)
 
     def spelling(self, word: str) -> str:
@@ -67,7 +73,10 @@ def shared_names(source: str, target: str) -> Mapping[tuple[str, ...], str]:
     for table in ("languages", "territories"):
         names = getattr(other, table)
         for code, name in getattr(one, table).items():
-            if code in names and not code.isdigit():
+            # Languages with three letters are small ones whose names are also words:
+            # सेना is an army, and in Mozambique a language.
+            known = len(code) == 2 or "_" in code or table == "territories"
+            if known and code in names and not code.isdigit():
                 found[tuple(words(name))] = names[code]
     for table in ("days", "months"):
         for context in ("stand-alone", "format"):
@@ -80,7 +89,7 @@ def shared_names(source: str, target: str) -> Mapping[tuple[str, ...], str]:
 
 def named(said: Sequence[str], names: Mapping[tuple[str, ...], str]) -> tuple[int, str]:
     """Return how many of the first words are a known name, the longest, and that name."""
-    for length in range(min(len(said), 5), 0, -1):
+    for length in range(min(len(said), LONGEST_NAME), 0, -1):
         if name := names.get(tuple(said[:length])):
             return length, name
     return 0, ""

@@ -13,13 +13,14 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 from rag.citing import claim_of
 from rag.embedding import Embedder
 from rag.generation import Generator, Usage
-from rag.language import dominant_script, numbers, text_language, words
+from rag.language import dominant_script, numbers, text_language, word_spans, words
 from rag.language.identify import COMMON
-from rag.lexicon import Lexicon, named, shared_names
+from rag.lexicon import LONGEST_NAME, Lexicon, named, shared_names
 from rag.prompts import REFUSAL, Message, as_data, load_for
 
 # A translation must be so near to the original, as a cosine of the embedder; and it has at
@@ -28,6 +29,16 @@ NEAR = 0.87
 MORE_WORDS = 3
 # Spaces that group digits (8 500): no number ends at them.
 HARD_SPACES = "\u00a0\u2009\u202f"
+# Words that multiply a number, by power of ten; a translation may not change them.
+SCALES = {
+    2: "hundred hundreds सौ सैकड़ों",
+    3: "thousand thousands हज़ार हज़ारों",
+    5: "lakh lakhs लाख लाखों",
+    6: "million millions मिलियन",
+    7: "crore crores करोड़ करोड़ों",
+    9: "billion billions बिलियन अरबों",
+    12: "trillion trillions ट्रिलियन",
+}
 # English names of languages for the prompt that nobody has translated yet.
 LANGUAGE_NAMES = {
     "ar": "Arabic", "bg": "Bulgarian", "bn": "Bengali", "cs": "Czech", "de": "German",
@@ -111,16 +122,17 @@ class Phrasing:
         for piece in generator.stream(
             messages, usage, max_tokens=self._max_tokens, refusal=REFUSAL
         ):
-            output += piece
-            ready = showable(output, shown)
-            if REFUSAL in output or not set(numbers(output[:ready])) <= known:
+            output = (output + piece).lstrip()
+            line, ended, _ = output.partition("\n")
+            ready = showable(line, shown)
+            if REFUSAL in output or not set(numbers(line[:ready])) <= known:
                 return ""
-            if ready > shown and not REFUSAL.startswith(output.strip()):
-                on_text(output[shown:ready])
+            if ready > shown and not REFUSAL.startswith(line.strip()):
+                on_text(line[shown:ready])
                 shown = ready
-            if "\n" in output.strip():
+            if ended:
                 break
-        return output
+        return output if set(numbers(claim_of(output))) <= known else ""
 
     def translate(self, phrase: str, question: str, language: str, usages: list[Usage]) -> str:
         """Return a slice of a document in the script of the question, '' where it cannot."""
@@ -140,18 +152,25 @@ class Phrasing:
 
     def _spell(self, phrase: str, language: str, script: str) -> str:
         """Return the phrase where every word is a number or a known name; else ''."""
-        said, spelt = words(phrase), []
+        if scales(phrase):
+            return ""  # they are translated, not spelt: अरब is 10⁹, and it is Arab
+        said, spelt, done = word_spans(phrase), "", 0
         names = shared_names(text_language(phrase), language)
         while said:
-            count, name = named(said, names)
+            word, start, end = said[0]
+            count, name = named([w for w, _, _ in said[:LONGEST_NAME]], names)
             if not count:
-                count, name = 1, said[0] if said[0].isdigit() else ""
-                name = name or self._lexicon(script).spelling(said[0])
-            if not name:
+                number = word.replace(".", "").isdigit()
+                count = 1
+                name = plain_digits(phrase[start:end]) if number else ""
+                name = name or self._lexicon(script).spelling(word)
+            if not name or start < done:  # ½ is two words in one place
                 return ""
-            spelt.append(name)
+            # What stands between the words stays: 2,5 and 10:30 are not two numbers.
+            spelt += (phrase[done:start] or " " * bool(done)) + name
+            done = said[count - 1][2]
             said = said[count:]
-        return " ".join(spelt)
+        return spelt + phrase[done:]
 
     def _ask(self, phrase: str, asked: str, language: str, usages: list[Usage]) -> str:
         generator = self._generator()
@@ -179,8 +198,23 @@ def faithful(text: str, phrase: str, script: str) -> bool:
         and REFUSAL not in text
         and dominant_script(text) in (script, COMMON)
         and sorted(numbers(text)) == sorted(numbers(phrase))
+        and scales(phrase) in ([], scales(text))
         and len(said) <= 2 * len(words(phrase)) + MORE_WORDS
     )
+
+
+def scales(text: str) -> list[int]:
+    """Return the powers of ten that a text's words name, sorted: lakh and million differ."""
+    said = words(text)
+    found = [_powers()[w] for w in said if w in _powers()]
+    # अरब is a thousand million only behind a number; else it is Arab.
+    found += [9 for one, two in pairwise(said) if one[0].isdigit() and two == "अरब"]
+    return sorted(found)
+
+
+@cache
+def _powers() -> dict[str, int]:
+    return {folded: power for power, text in SCALES.items() for folded in words(text)}
 
 
 def plain_digits(text: str) -> str:

@@ -12,6 +12,7 @@ generator and no language: what it was trained in decides what it reads well.
 from __future__ import annotations
 
 import copy
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -40,6 +41,7 @@ LINEAR = (
 SCALE = 2.0
 LONGEST_ANSWER = 40  # tokens
 LONGEST_INPUT = 512  # tokens; the rest of a longer text is not read
+LONGEST_QUESTION = 256  # tokens; the text must have room beside it
 STARTS = 10  # so many likely first tokens are tried with every end
 # What an answer never begins or ends with.
 EDGES = " \t\r\n.,;:।॥،؛。，、；：\"'“”‘’«»"
@@ -129,6 +131,9 @@ class SpanReader:
                         update = tensors[f"{name}.up"] @ tensors[f"{name}.down"]
                         module.weight.add_(update, alpha=SCALE)
             head = (tensors["head.weight"], tensors["head.bias"])
+            size = base.encoder.config.hidden_size
+            if [t.shape for t in head] != [(2, size), (2,)]:
+                raise ValueError(f"its head is none for vectors of {size}")
         return cls(encoder, head, base.tokenizer, weights.stem)
 
     @property
@@ -143,7 +148,7 @@ class SpanReader:
             return []
         seen = [plain(text) for text in texts]
         encoded = self._tokenizer(
-            [f"query: {plain(question)[0]}"] * len(texts),
+            [self._cut(f"query: {plain(question)[0]}")] * len(texts),
             [text for text, _ in seen],
             truncation="only_second",
             max_length=LONGEST_INPUT,
@@ -160,6 +165,13 @@ class SpanReader:
             spans = best_spans(text, logits[row], tokens, offsets)
             found.append([Span(places[s.start], places[s.end - 1] + 1, s.margin) for s in spans])
         return found
+
+    def _cut(self, question: str) -> str:
+        """Return the beginning of a question that leaves room for a text."""
+        places = self._tokenizer(
+            question, truncation=True, max_length=LONGEST_QUESTION, return_offsets_mapping=True
+        )["offset_mapping"]
+        return question[: max(end for _, end in places)]
 
     def _logits(self, encoded: Any) -> Logits:
         """Return log-probabilities of starts and ends, shape (texts, tokens, 2)."""
@@ -222,13 +234,23 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     """Return the span without what an answer never begins or ends with."""
     while start < end:
         inside = text[start:end]
-        if inside[0] in EDGES or _alone(inside, inside[0], BRACKETS):
+        opening = inside[0] in EDGES or _alone(inside, inside[0], BRACKETS)
+        if opening and _loose(text, start):
             start += 1
         elif inside[-1] in EDGES or _alone(inside, inside[-1], {b: a for a, b in BRACKETS.items()}):
             end -= 1
         else:
             break
     return start, end
+
+
+def _loose(text: str, place: int) -> bool:
+    """Whether no mark hangs on this punctuation, and no decimal (`.5`)."""
+    following = text[place + 1 : place + 2]
+    apart = place == 0 or text[place - 1].isspace()
+    decimal = text[place] == "." and apart and following.isdecimal()
+    marked = unicodedata.category(following or " ")[0] == "M"
+    return not decimal and not marked
 
 
 def _alone(inside: str, bracket: str, others: Mapping[str, str]) -> bool:

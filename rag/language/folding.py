@@ -61,6 +61,13 @@ _GROUPED = re.compile(
 _DOT_GROUPED = re.compile(r"[1-9][0-9]{0,2}(?:(?:\.[0-9]{3})+,[0-9]{1,2}|(?:\.[0-9]{3}){2,}|\.000)")
 _DECIMAL = re.compile(r"[0-9]+\.[0-9]+")
 _NUMBER = re.compile(r"([0-9]+)(?:\.([0-9]+))?")
+# A number with all that it would be another one without: its sign, its decimals (whatever
+# marks them), its groups, the other half of a time or a fraction, a percent sign.
+_WHOLE_NUMBER = re.compile(
+    r"(?:(?<![^\s(])[-−+.])?"
+    r"(?:(?<!\d)\d{1,3}(?: \d{3}(?!\d))+|\d++)"
+    rf"(?:[.,'’:/\u066b{_ARABIC_THOUSANDS}\u00a0\u2009\u202f]\d++)*+[%٪‰]?"
+)
 _SEPARATORS = re.compile(f"[,.'’{_ARABIC_THOUSANDS}{_NBSP}]")
 
 
@@ -80,9 +87,12 @@ def word_spans(text: str) -> list[tuple[str, int, int]]:
 
 def whole_words(text: str, start: int, end: int) -> tuple[int, int]:
     """Widen `[start, end)` so that it cuts no word, no number and no letter from its marks."""
-    for _, left, right in _iterate(text):
-        if _is_spaceless().search(text[left:right]):
-            continue
+    words_apart = (
+        (left, right)
+        for _, left, right in _iterate(text)
+        if not _is_spaceless().search(text[left:right])
+    )
+    for left, right in [*words_apart, *(m.span() for m in _WHOLE_NUMBER.finditer(text))]:
         if left < start < right:
             start = left
         if left < end < right:

@@ -1,7 +1,7 @@
 """What kind of answer a question asks for: several, or a yes or no.
 
-By the words that say so, per language. A question in a language that is not here, or that
-says it otherwise, asks for one answer of any kind.
+By the words that say so. A question in a language that is not here, or that says it
+otherwise, asks for one answer of any kind.
 """
 
 from __future__ import annotations
@@ -10,14 +10,19 @@ from functools import cache
 from itertools import pairwise
 
 from rag.language.folding import words
+from rag.language.identify import language
 
 _SEVERAL = (
     "list all each both every various sides respectively "
     "सभी सूची दोनों प्रत्येक हर किन्हीं पक्षों "
     "todos todas cada ambos ambas alle beide jede jeder tous toutes chaque "
     "все каждый каждая каждые оба обе перечислите كل جميع كلا tüm hepsi her tutti tutte ogni "
-    "entrambi όλοι όλες όλα κάθε toți toate fiecare ambele mỗi ทั้งหมด ทุก 所有 各 分别"
+    "entrambi όλοι όλες όλα κάθε toți toate fiecare ambele mỗi"
 )
+# Where no space stands between words, they are looked for as they are.
+_SEVERAL_WITHIN = ("ทั้งหมด", "ทุก", "所有", "各", "分别")
+# Common words of these languages that mean something else there: her book, alle otto.
+_OTHERWISE = {"en": "her", "it": "alle"}
 # Hindi says a question word twice where it asks for several: कौन-कौन, किन-किन.
 _DOUBLED = "कौन किन क्या कहाँ किस"
 _AUXILIARIES = (
@@ -39,8 +44,12 @@ def _folded(text: str) -> frozenset[str]:
 def asks_for_several(question: str) -> bool:
     """Whether a question says that its answer has several parts."""
     said = words(question)
-    doubled = any(a == b and a in _folded(_DOUBLED) for a, b in pairwise(said))
-    return doubled or not _folded(_SEVERAL).isdisjoint(said)
+    if any(a == b and a in _folded(_DOUBLED) for a, b in pairwise(said)):
+        return True
+    found = _folded(_SEVERAL).intersection(said)
+    if found:
+        found -= _folded(_OTHERWISE.get(language(question), ""))
+    return bool(found) or any(word in question for word in _SEVERAL_WITHIN)
 
 
 def asks_whether(question: str) -> bool:
