@@ -40,6 +40,7 @@ from rag.language import (
     words,
 )
 from rag.phrasing import Phrasing
+from rag.prompts import as_data
 from rag.reranking import Reranker
 from rag.retrieve import Found, checked, retrieve
 from rag.settings import Settings
@@ -223,17 +224,17 @@ class Answerer:
         quote = reading.evidence.quote.text
         if asks_whether(run.question) and len(words(quote)) <= SHORT:
             # A yes or no cannot be checked against the sentence; the sentence itself can.
-            return _Said(" ".join(quote.split()), "", reading)
+            return _Said(as_data(quote), "", reading)
         if reading.signals.crossing:
+            told = _told(reading)
             with run.timed("generate"):
-                text = self._phrasing.translate(
-                    reading.text, run.question, run.language, run.usages
-                )
-            shown = text or reading.text
-            return _Said(shown, reading.text if shown != reading.text else "", reading)
+                text = self._phrasing.translate(told.text, run.question, run.language, run.usages)
+            if text in ("", told.text):
+                return told
+            return replace(told, text=text, original=told.text)
         if self._reads(quote, run.language):
             return self._read(run, reading, first=first)
-        return _Said(reading.text, "", reading)
+        return _told(reading)
 
     def _reads(self, text: str, asked: str) -> bool:
         """Whether the generator is to read a passage itself."""
@@ -245,24 +246,39 @@ class Answerer:
     def _read(self, run: _Run, reading: Reading, *, first: bool) -> _Said | None:
         """Let the generator answer from the passage around a sentence."""
         quote = reading.evidence.quote
-        shown = run.on_text if first else (lambda _: None)
         run.usages.append(usage := Usage())
+
+        def judged(refusal: float, agreement: float) -> Reading:
+            signals = replace(reading.signals, refusal=refusal, agreement=agreement)
+            return replace(
+                reading, signals=signals, confidence=self._calibration.confidence(signals)
+            )
+
+        def likely(agreement: float) -> bool:
+            return judged(usage.refusal, agreement).confidence >= self._calibration.threshold
+
+        def show(piece: str) -> None:
+            # Whether it will agree with the reader is not known yet; what is shown must
+            # not be refused then.
+            if first and likely(0.0):
+                run.on_text(piece)
+
         with run.timed("generate"):
             written = self._phrasing.read(
-                run.question, run.language, (passage(quote), quote.text), shown, usage
+                run.question,
+                run.language,
+                (passage(quote), quote.text),
+                show,
+                usage,
+                hopeful=lambda: likely(1.0),
             )
         if written is None:
-            return _Said(reading.text, "", reading)
-        signals = replace(
-            reading.signals,
-            refusal=written.refusal,
-            agreement=overlap(written.text, reading.text),
-        )
-        judged = replace(reading, signals=signals, confidence=self._calibration.confidence(signals))
-        if judged.confidence < self._calibration.threshold:
+            return _told(reading)
+        final = judged(written.refusal, overlap(written.text, reading.text))
+        if final.confidence < self._calibration.threshold:
             return None
-        proved = self._proof(run, written.text, judged) if words(written.text) else None
-        return proved or _Said(reading.text, "", judged)
+        proved = self._proof(run, written.text, final) if words(written.text) else None
+        return proved or _told(final)
 
     def _proof(self, run: _Run, text: str, reading: Reading) -> _Said | None:
         """Find the sentence of the passage that supports a claim: most often the one read."""
@@ -270,7 +286,8 @@ class Answerer:
         if set(words(text)) <= set(words(quote.text)) and supports(text, quote.text):
             return _Said(text, "", reading)
         chunk = quote.chunk
-        places = sentences(chunk.text)
+        # What the generator was not shown proves nothing that it said.
+        places = [(a, b) for a, b in sentences(chunk.text) if not gives_orders(chunk.text[a:b])]
         own = next((i for i, (_, end) in enumerate(places) if chunk.start + end >= quote.end), 0)
         best = locate(text, [chunk.text[a:b] for a, b in places], own)
         if best is None:
@@ -288,6 +305,11 @@ class Answerer:
         if not again or again[0].confidence < self._calibration.threshold:
             return None
         return _Said(text, "", replace(reading, evidence=evidence))
+
+
+def _told(reading: Reading) -> _Said:
+    """Say a slice as it stands, but for what nobody sees and what could pass for a label."""
+    return _Said(as_data(reading.text), "", reading)
 
 
 def passage(quote: Quote) -> str:
