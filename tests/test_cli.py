@@ -101,9 +101,7 @@ def test_answer_is_cited_with_its_sentence(ask: Run) -> None:
     assert lines[3] == "    “उत्तर कोरिया ने रूस में लगभग 15,000 सैनिक भेजे हैं।”"
 
 
-def test_strictness_is_a_setting(
-    ask: Run, models: dict[str, object], tmp_path: Path
-) -> None:
+def test_strictness_is_a_setting(ask: Run, models: dict[str, object], tmp_path: Path) -> None:
     """The fake reader's margin gives .982: enough for `normal`, too little for `high`."""
     assert ask("how many troops were sent?").exit_code == 0
     (tmp_path / "rag.toml").write_text('strictness = "high"', encoding="utf-8")
@@ -176,9 +174,7 @@ def test_questions_from_standard_input(ask: Run) -> None:
     assert ask("-", input="what is the password?\n").exit_code == 3
 
 
-def test_docs_asks_over_another_folder(
-    ask: Run, models: dict[str, object], tmp_path: Path
-) -> None:
+def test_docs_asks_over_another_folder(ask: Run, models: dict[str, object], tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "note.txt").write_text("The bakery sent 77 troops of ants.", encoding="utf-8")

@@ -199,9 +199,7 @@ def test_one_of_a_few_words_is_chosen_in_every_layer(tmp_path: Path, name: str) 
 
 @pytest.mark.parametrize("name", CHOICES)
 @pytest.mark.parametrize("word", ["hgih", "NORMAL ", "", 1, True, "~nobody-of-that-name", "x\0"])
-def test_a_wrong_word_is_told_with_those_there_are(
-    tmp_path: Path, name: str, word: object
-) -> None:
+def test_a_wrong_word_is_told_with_those_there_are(tmp_path: Path, name: str, word: object) -> None:
     line = wrong(tmp_path, flags={name: word})
     assert line.startswith(f"the command line sets {name} to {word!r}")
     assert CHOICES[name] in line
