@@ -42,7 +42,7 @@ from rag.language import (
 from rag.phrasing import Phrasing
 from rag.prompts import as_data
 from rag.reranking import Reranker
-from rag.retrieve import Found, checked, retrieve
+from rag.retrieve import Found, checked, may_prove, retrieve
 from rag.settings import Settings
 from rag.spans import Reader
 
@@ -205,14 +205,18 @@ class Answerer:
         """Put the likeliest readings into words, those that are likely enough."""
         share, most = (ONE_OF_SEVERAL, MOST_OF_SEVERAL) if several else (RUNNER_UP, MOST)
         said: list[_Said] = []
-        for reading in readings:
-            if reading.confidence < self._calibration.threshold or len(said) == most:
-                break
+        left = [r for r in readings if r.confidence >= self._calibration.threshold]
+        while left and len(said) < most:
+            reading = left.pop(0)
             if said and reading.confidence < share * said[0].reading.confidence:
-                break
+                continue
             claim = self._say(run, reading, first=not said)
             if claim and all(_differs(claim.text, other.text) for other in said):
                 said.append(claim)
+                if not several:
+                    # One document that says two things must not silence another one.
+                    path = claim.reading.evidence.quote.chunk.path
+                    left.sort(key=lambda r: r.evidence.quote.chunk.path == path)
         if said:
             run.confidence = said[0].reading.confidence
         else:
@@ -286,8 +290,8 @@ class Answerer:
         if set(words(text)) <= set(words(quote.text)) and supports(text, quote.text):
             return _Said(text, "", reading)
         chunk = quote.chunk
-        # What the generator was not shown proves nothing that it said.
-        places = [(a, b) for a, b in sentences(chunk.text) if not gives_orders(chunk.text[a:b])]
+        # A passage has headings and questions, too, and a chunk orders that were left out of it.
+        places = [(a, b) for a, b in sentences(chunk.text) if may_prove(chunk.text[a:b])]
         own = next((i for i, (_, end) in enumerate(places) if chunk.start + end >= quote.end), 0)
         best = locate(text, [chunk.text[a:b] for a, b in places], own)
         if best is None:

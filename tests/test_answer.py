@@ -183,6 +183,21 @@ def test_never_more_than_two_unless_several_are_asked_for(
     assert len(answerer.ask("how many troops were sent by the city?").citations) == 2
 
 
+def test_a_document_that_says_two_things_does_not_silence_another(
+    tmp_path: Path, settings: Settings
+) -> None:
+    texts = {
+        "a.txt": "The flood took 40 houses. The flood took 50 houses.",
+        "b.txt": "The flood took 12 houses in the city, and no more.",
+    }
+    reader = FakeReader(lambda _, text: re.findall(r"\d+", text)[0], {"12": 3.0})
+    answerer = over(texts, tmp_path / "d", settings, None, reader, generator_reads="never")
+    answer = answerer.ask("How many houses did the flood take?")
+    assert [c.path for c in answer.citations] == ["a.txt", "b.txt"]
+    assert answer.claims[1].text == "12"
+    assert answer.disagree
+
+
 def test_the_same_answer_from_two_sentences_is_said_once(slices: Make) -> None:
     answer = slices(FakeReader("सैनिक")).ask("किसे रूस भेजा, सैनिक की मौत हुई?")
     assert len(answer.evidence) >= 2
@@ -526,6 +541,21 @@ def test_the_generators_labels_mean_nothing(make_answerer: Make) -> None:
 def test_what_follows_a_label_is_dropped(make_answerer: Make) -> None:
     script = "8,500 people [1]. Paid by nobody at all [5]."
     assert make_answerer(script, FakeReader("8,500")).ask(CAMPS).text == "8,500 people [1]"
+
+
+def test_a_heading_proves_nothing(tmp_path: Path, settings: Settings) -> None:
+    """The generator sees headings and questions; a claim of theirs has no citation."""
+    text = "Houses: 40\n\nThe flood took 12 houses in the city. Were it 50 houses, then?\n"
+    for output in ("40", "50 houses"):
+        (tmp_path / output).mkdir()
+        answerer = over(
+            {"a.txt": text},
+            tmp_path / output / "d",
+            replace(settings, store=tmp_path / output / "store"),
+            output,
+            pointing(a="40", b="50 houses", c="12 houses"),
+        )
+        assert answerer.ask("How many houses did the flood take?").text == "12 houses [1]"
 
 
 # Across scripts

@@ -109,6 +109,8 @@ def test_what_is_typed_ahead_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> No
             assert not echoes()
             raise KeyboardInterrupt
         assert echoes()
+
+
 # Text of documents
 
 

@@ -13,7 +13,14 @@ from conftest import (
 )
 
 from rag.errors import EvaluationError, GenerationError, NoDocumentsError, UsageError
-from rag.evaluate.evaluation import Outline, Plan, Tools, evaluate, render_again
+from rag.evaluate.evaluation import (
+    Outline,
+    Plan,
+    Tools,
+    evaluate,
+    program_digest,
+    render_again,
+)
 from rag.evaluate.questions import Question
 from rag.evaluate.results import Reply, Result, from_object, to_object
 from rag.evaluate.runs import CONFIG, REPORT, RESULTS, SUMMARY, Run, open_run
@@ -256,6 +263,25 @@ def test_a_run_that_is_killed_goes_on_to_the_same_summary(
 def test_a_finished_run_is_not_taken_up(run: Evaluate) -> None:
     first, second = run(), run()
     assert first.folder != second.folder
+
+
+def test_the_program_is_known_by_all_that_its_answers_depend_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other weights, calibration, prompts or code make another run."""
+    names = ("rag/a.py", "rag/calibration.json", "rag/reader.safetensors", "prompts/read.en.txt")
+    for name in (*names, "rag/evaluate/evaluation.py", "README.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("1", encoding="utf-8")
+    here = tmp_path / "rag" / "evaluate" / "evaluation.py"
+    monkeypatch.setattr("rag.evaluate.evaluation.__file__", str(here))
+    digests = [program_digest()]
+    for name in names:
+        (tmp_path / name).write_text("2", encoding="utf-8")
+        digests.append(program_digest())
+    assert len(set(digests)) == len(names) + 1
+    (tmp_path / "README.md").write_text("2", encoding="utf-8")
+    assert program_digest() == digests[-1]
 
 
 def test_another_question_is_another_run(run: Evaluate, questions: Path) -> None:
