@@ -324,11 +324,12 @@ def may_prove(text: str) -> bool:
     A heading does not, nor does a question, nor an order to whoever answers, nor a heap of
     the same words made to be found.
     """
-    if len(words(text)) < MIN_WORDS or visible(text).rstrip(" \t\n\"'”’»)」』").endswith(
-        ("?", "؟", "？")
-    ):
+    if visible(text).rstrip(" \t\n\"'”’»)」』").endswith(("?", "؟", "？")):
         return False
-    said = [word for word in words(text) if not word[0].isdigit()]
+    every = words(text)
+    if len(set(every)) < MIN_WORDS:
+        return False
+    said = [word for word in every if not word[0].isdigit()]
     heaped = len(said) >= HEAP_WORDS and len(set(said)) < HEAP_SHARE * len(said)
     return not heaped and not gives_orders(text)
 

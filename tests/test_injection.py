@@ -278,6 +278,17 @@ def assert_defused(generator: ScriptedGenerator) -> None:
                 assert payload in clear
 
 
+@each_hostile
+def test_the_reader_is_shown_what_people_see(hostile: Hostile) -> None:
+    seen, places = plain(hostile.text)
+    assert seen == visible(hostile.text).translate(str.maketrans("<>", "‹›"))
+    assert not re.search(
+        "[\u00ad\u200b\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f<>]", seen
+    )
+    # Its spans lead back to the very characters of the document.
+    assert [hostile.text[place] for place in places] == list(visible(hostile.text))
+
+
 # A question in a script that no document here is in: every slice must be translated.
 GREEK = "Πόσοι άνθρωποι;"
 
