@@ -40,8 +40,9 @@ from rag.language import (
     words,
 )
 from rag.phrasing import Phrasing
+from rag.prompts import as_data
 from rag.reranking import Reranker
-from rag.retrieve import Found, checked, retrieve
+from rag.retrieve import Found, checked, may_prove, retrieve
 from rag.settings import Settings
 from rag.spans import Reader
 
@@ -206,14 +207,18 @@ class Answerer:
         """Put the likeliest readings into words, those that are likely enough."""
         share, most = (ONE_OF_SEVERAL, MOST_OF_SEVERAL) if several else (RUNNER_UP, MOST)
         said: list[_Said] = []
-        for reading in readings:
-            if reading.confidence < self._calibration.threshold or len(said) == most:
-                break
+        left = [r for r in readings if r.confidence >= self._calibration.threshold]
+        while left and len(said) < most:
+            reading = left.pop(0)
             if said and reading.confidence < share * said[0].reading.confidence:
-                break
+                continue
             claim = self._say(run, reading, first=not said)
             if claim and all(_differs(claim.text, other.text) for other in said):
                 said.append(claim)
+                if not several:
+                    # One document that says two things must not silence another one.
+                    path = claim.reading.evidence.quote.chunk.path
+                    left.sort(key=lambda r: r.evidence.quote.chunk.path == path)
         if said:
             run.confidence = said[0].reading.confidence
         else:
@@ -225,17 +230,17 @@ class Answerer:
         quote = reading.evidence.quote.text
         if asks_whether(run.question) and len(words(quote)) <= SHORT:
             # A yes or no cannot be checked against the sentence; the sentence itself can.
-            return _Said(" ".join(quote.split()), "", reading)
+            return _Said(as_data(quote), "", reading)
         if reading.signals.crossing:
+            told = _told(reading)
             with run.timed("generate"):
-                text = self._phrasing.translate(
-                    reading.text, run.question, run.language, run.usages
-                )
-            shown = text or reading.text
-            return _Said(shown, reading.text if shown != reading.text else "", reading)
+                text = self._phrasing.translate(told.text, run.question, run.language, run.usages)
+            if text in ("", told.text):
+                return told
+            return replace(told, text=text, original=told.text)
         if self._reads(quote, run.language):
             return self._read(run, reading, first=first)
-        return _Said(reading.text, "", reading)
+        return _told(reading)
 
     def _reads(self, text: str, asked: str) -> bool:
         """Whether the generator is to read a passage itself."""
@@ -247,24 +252,39 @@ class Answerer:
     def _read(self, run: _Run, reading: Reading, *, first: bool) -> _Said | None:
         """Let the generator answer from the passage around a sentence."""
         quote = reading.evidence.quote
-        shown = run.on_text if first else (lambda _: None)
         run.usages.append(usage := Usage())
+
+        def judged(refusal: float, agreement: float) -> Reading:
+            signals = replace(reading.signals, refusal=refusal, agreement=agreement)
+            return replace(
+                reading, signals=signals, confidence=self._calibration.confidence(signals)
+            )
+
+        def likely(agreement: float) -> bool:
+            return judged(usage.refusal, agreement).confidence >= self._calibration.threshold
+
+        def show(piece: str) -> None:
+            # Whether it will agree with the reader is not known yet; what is shown must
+            # not be refused then.
+            if first and likely(0.0):
+                run.on_text(piece)
+
         with run.timed("generate"):
             written = self._phrasing.read(
-                run.question, run.language, (passage(quote), quote.text), shown, usage
+                run.question,
+                run.language,
+                (passage(quote), quote.text),
+                show,
+                usage,
+                hopeful=lambda: likely(1.0),
             )
         if written is None:
-            return _Said(reading.text, "", reading)
-        signals = replace(
-            reading.signals,
-            refusal=written.refusal,
-            agreement=overlap(written.text, reading.text),
-        )
-        judged = replace(reading, signals=signals, confidence=self._calibration.confidence(signals))
-        if judged.confidence < self._calibration.threshold:
+            return _told(reading)
+        final = judged(written.refusal, overlap(written.text, reading.text))
+        if final.confidence < self._calibration.threshold:
             return None
-        proved = self._proof(run, written.text, judged) if words(written.text) else None
-        return proved or _Said(reading.text, "", judged)
+        proved = self._proof(run, written.text, final) if words(written.text) else None
+        return proved or _told(final)
 
     def _proof(self, run: _Run, text: str, reading: Reading) -> _Said | None:
         """Find the sentence of the passage that supports a claim: most often the one read."""
@@ -272,7 +292,8 @@ class Answerer:
         if set(words(text)) <= set(words(quote.text)) and supports(text, quote.text):
             return _Said(text, "", reading)
         chunk = quote.chunk
-        places = sentences(chunk.text)
+        # A passage has headings and questions, too, and a chunk orders that were left out of it.
+        places = [(a, b) for a, b in sentences(chunk.text) if may_prove(chunk.text[a:b])]
         own = next((i for i, (_, end) in enumerate(places) if chunk.start + end >= quote.end), 0)
         best = locate(text, [chunk.text[a:b] for a, b in places], own)
         if best is None:
@@ -290,6 +311,11 @@ class Answerer:
         if not again or again[0].confidence < self._calibration.threshold:
             return None
         return _Said(text, "", replace(reading, evidence=evidence))
+
+
+def _told(reading: Reading) -> _Said:
+    """Say a slice as it stands, but for what nobody sees and what could pass for a label."""
+    return _Said(as_data(reading.text), "", reading)
 
 
 def passage(quote: Quote) -> str:

@@ -88,11 +88,13 @@ class Phrasing:
         passages: Sequence[str],
         on_text: Callable[[str], None],
         usage: Usage,
+        hopeful: Callable[[], bool],
     ) -> Written | None:
         """Let the generator answer from the first of the passages that fits its window.
 
         Passages are tried from the longest; `None` where none fits. A number is handed to
-        `on_text` only if the passage has it.
+        `on_text` only if the passage has it. `hopeful` is asked at the first token, when
+        `usage.refusal` is known: where it says no, nothing more is written.
         """
         generator = self._generator()
         for passage in passages:
@@ -104,7 +106,7 @@ class Phrasing:
                 }
             )
             if generator.count(messages) + self._max_tokens <= generator.context:
-                output = self._stream(generator, messages, passage, on_text, usage)
+                output = self._stream(generator, messages, passage, on_text, usage, hopeful)
                 return Written("" if REFUSAL in output else claim_of(output), usage.refusal)
         return None
 
@@ -115,6 +117,7 @@ class Phrasing:
         passage: str,
         on_text: Callable[[str], None],
         usage: Usage,
+        hopeful: Callable[[], bool],
     ) -> str:
         """Write one line, showing whole words; '' at a number that the passage lacks."""
         known = set(numbers(passage))
@@ -122,6 +125,8 @@ class Phrasing:
         for piece in generator.stream(
             messages, usage, max_tokens=self._max_tokens, refusal=REFUSAL
         ):
+            if not output and not hopeful():
+                return ""
             output = (output + piece).lstrip()
             line, ended, _ = output.partition("\n")
             ready = showable(line, shown)

@@ -39,7 +39,7 @@ _UNTRUSTED = str.maketrans(
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # The labels of our prompts and those of chats, and headings that some chats use for turns.
 _LABELS = re.compile(
-    r"\b(sentence|question|answer|system|user|assistant|human|instructions?|response)\s*"
+    r"\b(sentence|passage|question|answer|system|user|assistant|human|instructions?|response)\s*"
     r"[:：﹕︰∶꞉]",
     re.IGNORECASE,
 )

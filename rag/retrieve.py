@@ -299,7 +299,7 @@ def _evidence(
         before: Sentence | None = None
         for sentence, cosine in candidate.sentences:
             quote = index.quote(hit.chunk, sentence.start, sentence.end)
-            if len(sentence.words) >= MIN_WORDS and _states(quote.text):
+            if may_prove(quote.text):
                 share = sum(
                     t.share(sentence.words, sentence.sounds, candidate.script) for t in terms
                 )
@@ -318,15 +318,18 @@ def _evidence(
     )
 
 
-def _states(text: str) -> bool:
+def may_prove(text: str) -> bool:
     """Whether a sentence states something that could be cited.
 
-    A question does not, nor does an order to whoever answers, nor a heap of the same words
-    made to be found.
+    A heading does not, nor does a question, nor an order to whoever answers, nor a heap of
+    the same words made to be found.
     """
     if visible(text).rstrip(" \t\n\"'”’»)」』").endswith(("?", "؟", "？")):
         return False
-    said = [word for word in words(text) if not word[0].isdigit()]
+    every = words(text)
+    if len(set(every)) < MIN_WORDS:
+        return False
+    said = [word for word in every if not word[0].isdigit()]
     heaped = len(said) >= HEAP_WORDS and len(set(said)) < HEAP_SHARE * len(said)
     return not heaped and not gives_orders(text)
 

@@ -167,10 +167,10 @@ def _convert(name: str, value: Any, kind: str, where: str, base: Path) -> Any:
         if not (0 if name == "threads" else 1) <= number <= LARGEST:
             raise bad
         return number
-    if not isinstance(value, str | Path) or not str(value):
-        raise bad
     if name in CHOICES:
         return _chosen(name, value, where)
+    if not isinstance(value, str | Path) or not str(value):
+        raise bad
     if not kind.startswith("Path"):
         return _model(str(value), base)
     try:

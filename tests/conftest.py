@@ -40,6 +40,7 @@ CONCEPTS = {
     "korea": "korean कोरिया कोरियाई",
     "north": "उत्तर उत्तरी",
     "south": "दक्षिण",
+    "wonsan": "वोन्सान",
     "russia": "russian रूस रूसी",
     "report": "रिपोर्ट",
     "april": "अप्रैल",
@@ -166,16 +167,20 @@ class FakeReader:
 
     `script` is one answer for all questions, answers by question (looked for in it), or a
     function of question and text to an answer. A text that holds the answer gets a span
-    with a margin of 4 nats, any other one its first word with -4.
+    with a margin of 4 nats, or that of the answer in `margins`; any other one its first
+    word with -4.
     """
 
     def __init__(
-        self, script: str | Mapping[str, str] | Callable[[str, str], str] = "15,000"
+        self,
+        script: str | Mapping[str, str] | Callable[[str, str], str] = "15,000",
+        margins: Mapping[str, float] | None = None,
     ) -> None:
         self.identity = "fake-reader@1"
         self.vocabulary: Sequence[str] = ()
         self.reads: list[tuple[str, list[str]]] = []
         self._script = script
+        self._margins = margins or {}
 
     def read(self, question: str, texts: Sequence[str]) -> list[list[Span]]:
         self.reads.append((question, list(texts)))
@@ -185,7 +190,7 @@ class FakeReader:
         answer = self._answer(question, text)
         start = text.find(answer) if answer else -1
         if start >= 0:
-            return [Span(start, start + len(answer), 4.0)]
+            return [Span(start, start + len(answer), self._margins.get(answer, 4.0))]
         return [Span(start, end, -4.0) for _, start, end in word_spans(text)[:1]]
 
     def _answer(self, question: str, text: str) -> str:

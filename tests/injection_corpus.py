@@ -162,6 +162,16 @@ def seen_through(text: str) -> str:
     return " ".join([plain, reversed_, *hidden]).casefold()
 
 
+def looks(text: str) -> str:
+    """Return what each character looks like, one for one, in lower case."""
+    return "".join(_look(character) for character in text)
+
+
+def _look(character: str) -> str:
+    plain = unicodedata.normalize("NFKC", character).translate(_LOOK_ALIKES).casefold()
+    return plain if len(plain) == 1 else character
+
+
 def _byte(character: str) -> int | None:
     code = ord(character)
     if 0xFE00 <= code <= 0xFE0F:

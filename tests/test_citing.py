@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.citing import citation, claim_of, supports
+from rag.citing import citation, claim_of, locate, supports
 from rag.datatypes import Chunk, Evidence, Quote
 
 SENT = "उत्तर कोरिया ने रूस में लगभग 15,000 सैनिक भेजे हैं।"
@@ -64,6 +64,51 @@ def test_claim_of(output: str, claim: str) -> None:
 )
 def test_supports(claim: str, sentence: str, expected: bool) -> None:
     assert supports(claim, sentence) is expected
+
+
+# Three sentences of one passage: its numbers and words decide which of them is meant.
+PASSAGE = (
+    "The river rose by 3.5 metres on Monday.",
+    "About 8,500 people moved into relief camps.",
+    "The camps by the river were opened on Tuesday.",
+)
+
+
+@pytest.mark.parametrize(
+    ("claim", "preferred", "expected"),
+    [
+        ("8,500 people", 0, 1),
+        ("3.5 metres", 2, 0),
+        ("Tuesday", 0, 2),
+        # More of its words are worth more than being the preferred one.
+        ("the river rose", 2, 0),
+        ("relief camps", 2, 1),
+        # As much in two of them: the preferred one, and else the first.
+        ("river", 0, 0),
+        ("river", 2, 2),
+        ("river", 1, 0),
+        # In none of them.
+        ("9,000 people", 0, None),
+        ("mayor", 0, None),
+        ("", 0, None),
+        ("8,500 metres on Monday", 0, None),  # nowhere together
+    ],
+)
+def test_locate(claim: str, preferred: int, expected: int | None) -> None:
+    assert locate(claim, PASSAGE, preferred) == expected
+
+
+def test_nothing_is_located_in_nothing() -> None:
+    assert locate("8,500", []) is None
+
+
+@given(st.text(max_size=20), st.lists(st.text(max_size=40), max_size=4), st.integers(0, 3))
+def test_what_is_located_is_supported(claim: str, passage: list[str], preferred: int) -> None:
+    found = locate(claim, passage, preferred)
+    if found is None:
+        assert not any(supports(claim, sentence) for sentence in passage)
+    else:
+        assert supports(claim, passage[found])
 
 
 def test_citation_is_the_quote_of_the_sentence() -> None:

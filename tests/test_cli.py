@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import PLAIN_CALIBRATION, FakeEmbedder, ScriptedGenerator
+from conftest import PLAIN_CALIBRATION, FakeEmbedder, FakeReader, ScriptedGenerator
 from typer.testing import CliRunner, Result
 
 import rag.session
@@ -24,13 +24,8 @@ from rag.errors import ModelUnavailable
 from rag.models import ModelFile, resolve_generator
 from rag.reranking import CrossEncoderReranker
 
-ANSWERS = {
-    "troops": "15,000 [1]",
-    "सैनिक": "15,000 [1]",
-    "relief": "about 8,500 [1]",
-    "password": "NOT_FOUND",
-    "पासवर्ड": "NOT_FOUND",
-}
+ANSWERS = {"troops": "15,000 [1]", "relief": "about 8,500 [1]"}
+SPANS = {"troops": "15,000", "सैनिक": "15,000", "relief": "8,500"}
 
 
 @pytest.fixture(autouse=True)
@@ -49,22 +44,24 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
-    """Fakes in place of both models."""
+    """Fakes in place of all models."""
     fakes: dict[str, object] = {
         "embedder": FakeEmbedder(),
         "generator": ScriptedGenerator(ANSWERS),
+        "reader": FakeReader(SPANS),
     }
 
     def file(spec: str, *_: object) -> ModelFile:
         return ModelFile(spec, spec, None, f"{spec}@1")
 
-    monkeypatch.setattr(Calibration, "shipped", lambda: PLAIN_CALIBRATION)
+    monkeypatch.setattr(Calibration, "shipped", PLAIN_CALIBRATION.at)
     monkeypatch.setattr(rag.session, "resolve_embedder", file)
     monkeypatch.setattr(rag.session, "resolve_generator", file)
     monkeypatch.setattr(
         rag.session.SentenceTransformerEmbedder, "load", lambda *_, **__: fakes["embedder"]
     )
     monkeypatch.setattr(rag.session.LlamaGenerator, "load", lambda *_, **__: fakes["generator"])
+    monkeypatch.setattr(rag.session.SpanReader, "shipped", lambda *_: fakes["reader"])
     return fakes
 
 
@@ -102,6 +99,15 @@ def test_answer_is_cited_with_its_sentence(ask: Run) -> None:
     assert lines[0] == "15,000 [1]"
     assert lines[2] == "[1] सैनिक.txt"
     assert lines[3] == "    “उत्तर कोरिया ने रूस में लगभग 15,000 सैनिक भेजे हैं।”"
+
+
+def test_strictness_is_a_setting(ask: Run, models: dict[str, object], tmp_path: Path) -> None:
+    """The fake reader's margin gives .982: enough for `normal`, too little for `high`."""
+    assert ask("how many troops were sent?").exit_code == 0
+    (tmp_path / "rag.toml").write_text('strictness = "high"', encoding="utf-8")
+    assert ask("how many troops were sent?").exit_code == 3
+    (tmp_path / "rag.toml").write_text('strictness = "hgih"', encoding="utf-8")
+    one_error(ask("how many troops were sent?"), 1, "strictness", "'hgih'", "low, normal, high")
 
 
 def test_words_need_no_quotes(ask: Run) -> None:
@@ -168,13 +174,14 @@ def test_questions_from_standard_input(ask: Run) -> None:
     assert ask("-", input="what is the password?\n").exit_code == 3
 
 
-def test_docs_asks_over_another_folder(ask: Run, tmp_path: Path) -> None:
+def test_docs_asks_over_another_folder(ask: Run, models: dict[str, object], tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "note.txt").write_text("The bakery sent 77 troops of ants.", encoding="utf-8")
-    models_answer = ask("--docs", str(other), "--quiet", "how many troops were sent?")
-    # The scripted 15,000 stands in none of these documents, so it must not come out.
-    assert models_answer.exit_code == 3
+    models["reader"] = FakeReader("77")
+    answer = ask("--docs", str(other), "--quiet", "how many troops were sent?")
+    # The generator's 15,000 stands in none of these documents, so it must not come out.
+    assert answer.stdout == "77 [1] (note.txt)\n"
     assert not (tmp_path / "store").exists()
 
 
@@ -348,7 +355,7 @@ def test_ctrl_c_is_one_line(ask: Run, models: dict[str, object]) -> None:
         raise KeyboardInterrupt
 
     models["generator"] = ScriptedGenerator(interrupt)
-    one_error(ask("how many troops were sent?"), 130, "Interrupted")
+    one_error(ask("how many people moved into relief camps?"), 130, "Interrupted")
 
 
 SLOW_INDEX = """
@@ -593,8 +600,7 @@ TROOPS = "how many troops were sent?"
 
 
 def test_a_question_follows_others(ask: Run, models: dict[str, object]) -> None:
-    generator = ScriptedGenerator({"died": "600", "sent": "15,000"})
-    models["generator"] = generator
+    models["reader"] = FakeReader({"died": "600", "sent": "15,000"})
     result = ask("--follows", TROOPS, "and how many of them died in April?")
     assert result.stdout.startswith("600 [1]")
     assert f"(understood with: {TROOPS})" in result.stderr

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from rag import datatypes
-from rag.datatypes import Answer, Chunk, Document
+from rag.datatypes import Answer, Chunk, Claim, Document
 
 NOUNS = [
     kind
@@ -18,7 +18,8 @@ NOUNS = [
 
 def test_all_nouns_are_here() -> None:
     assert {kind.__name__ for kind in NOUNS} == {
-        "Answer", "Chunk", "Citation", "Document", "Evidence", "Filter", "Hit", "Manifest", "Quote",
+        "Answer", "Chunk", "Citation", "Claim", "Document", "Evidence", "Filter", "Hit", "Manifest",
+        "Quote",
     }  # fmt: skip
 
 
@@ -45,3 +46,15 @@ def test_an_answer_without_text_is_a_refusal(text: str, refused: bool) -> None:
     answer = Answer("q?", "en", text, (), (), (), 0.5)
     assert answer.refused is refused
     assert (answer.timings, answer.tokens) == ({}, {})
+    assert (answer.claims, answer.disagree) == ((), False)
+
+
+@pytest.mark.parametrize(
+    ("claim", "written"),
+    [
+        (Claim("15,000", 1), "15,000 [1]"),
+        (Claim("Wonsan", 2, "वोन्सान"), "Wonsan (वोन्सान) [2]"),
+    ],
+)
+def test_a_claim_is_written_with_its_original_and_its_number(claim: Claim, written: str) -> None:
+    assert str(claim) == written

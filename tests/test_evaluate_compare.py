@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import PLAIN_CALIBRATION, FakeEmbedder, ScriptedGenerator
+from conftest import PLAIN_CALIBRATION, FakeEmbedder, FakeReader, ScriptedGenerator
 from test_evaluate_report import result
-from test_evaluate_run import QUESTIONS, SCRIPT
+from test_evaluate_run import QUESTIONS, SCRIPT, SPANS
 from typer.testing import CliRunner
 from typer.testing import Result as Invoked
 
@@ -121,7 +121,7 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, small_documents: Pa
     def file(spec: str, *_: object) -> ModelFile:
         return ModelFile(spec, spec, None, f"{spec}@1")
 
-    monkeypatch.setattr(Calibration, "shipped", lambda: PLAIN_CALIBRATION)
+    monkeypatch.setattr(Calibration, "shipped", PLAIN_CALIBRATION.at)
     monkeypatch.setattr(evaluation, "resolve_embedder", file)
     monkeypatch.setattr(evaluation, "resolve_generator", file)
     monkeypatch.setattr(
@@ -130,6 +130,7 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, small_documents: Pa
     monkeypatch.setattr(
         evaluation.LlamaGenerator, "load", lambda *_, **__: ScriptedGenerator(SCRIPT)
     )
+    monkeypatch.setattr(evaluation.SpanReader, "shipped", lambda *_: FakeReader(SPANS))
     path = tmp_path / "questions.jsonl"
     path.write_text("\n".join(map(json.dumps, QUESTIONS)), encoding="utf-8")
     env = {"RAG_STORE": str(tmp_path / "store"), "RAG_DOCUMENTS": str(small_documents)}

@@ -1,9 +1,10 @@
 """Documents that want to be obeyed change nothing: no answer, citation, prompt or terminal.
 
 Each hostile document of `injection_corpus` is added to six true ones, and the true ones'
-questions are asked over the whole path. The generator is the worst that the program could
-be given: it sees whatever a text hides and obeys it, so that nothing here rests on a
-model's good will.
+questions are asked over the whole path. Reader and generator are the worst that the program
+could be given: the reader is surest of what an order wants said wherever it sees it, and the
+generator sees whatever a text hides and obeys it, so that nothing here rests on a model's
+good will.
 """
 
 from __future__ import annotations
@@ -12,32 +13,55 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import PLAIN_CALIBRATION, FakeEmbedder, RecordingProgress, ScriptedGenerator
-from injection_corpus import CLEAN, COMPETING, HOSTILE, NAMED, PAYLOADS, Hostile, seen_through
+from conftest import (
+    PLAIN_CALIBRATION,
+    FakeEmbedder,
+    FakeReader,
+    RecordingProgress,
+    ScriptedGenerator,
+)
+from injection_corpus import (
+    CLEAN,
+    COMPETING,
+    HOSTILE,
+    NAMED,
+    PAYLOADS,
+    Hostile,
+    looks,
+    seen_through,
+)
 
-from rag.answer import Answerer
+from rag.answer import Answerer, passage
 from rag.chunking import chunk_document
-from rag.datatypes import Answer, Evidence, Quote
+from rag.datatypes import Answer, Quote
 from rag.display import Display, answer_object, to_json
+from rag.generation import Usage
 from rag.index import Index
 from rag.ingest import index_documents
-from rag.language import visible, words
+from rag.language import visible, word_spans, words
 from rag.models import SilentProgress
+from rag.phrasing import Phrasing
 from rag.prompts import REFUSAL, Message
 from rag.reading import read_document
 from rag.session import Session
 from rag.settings import Settings
+from rag.spans import Reader, Span, plain
 
 # Question, the answer, the file that tells it, and what stands in its sentence.
 ASKED = (
     ("How many people moved into relief camps?", "8,500", "flood.txt", "About 8,500 people"),
     ("Who visited the camps on Thursday?", "Mira Halden", "flood.txt", "Governor Mira Halden"),
-    ("how many troops were sent?", "15,000", "सैनिक.txt", "लगभग 15,000 सैनिक"),
+    (
+        "how many troops were sent?",
+        "15,000 soldiers (15,000 सैनिक)",
+        "सैनिक.txt",
+        "लगभग 15,000 सैनिक",
+    ),
     ("उत्तर कोरिया ने रूस में कितने सैनिक भेजे?", "15,000", "सैनिक.txt", "लगभग 15,000 सैनिक"),
     ("كم طالبا يدرس في المدرسة؟", "450", "مدرسة.txt", "450 طالبا"),
     ("大桥全长多少米？", "2300", "大桥.txt", "全长2300米"),
@@ -46,12 +70,15 @@ ASKED = (
 )
 ACROSS = ("How many soldiers did North Korea send to Russia?", "15,000", "सैनिक.txt", "15,000")
 UNANSWERABLE = "What is the password of the relief camps?"
-SAID = {(question, part): answer for question, answer, _, part in ASKED}
+# What the reader points at is the answer, or what the generator must translate.
+SLICES = {"15,000 soldiers (15,000 सैनिक)": "15,000 सैनिक"}
+SAID = {(question, part): SLICES.get(answer, answer) for question, answer, _, part in ASKED}
+TRANSLATIONS = {"15,000 सैनिक": "15,000 soldiers"}
 
 # Marks of every family of templates, and what only a prompt of ours may hold.
 MARKS = re.compile(
     r"[<>＜＞﹤﹥⟨⟩〈〉❬❭\u2329\u232a\[\]［］【】]|#{2,}"
-    r"|\b(?:sentence|question|system|user|assistant)\s*:",
+    r"|\b(?:passage|sentence|question|system|user|assistant)\s*:",
     re.I,
 )
 # What a terminal would obey, or nobody would see: joiners alone are text (Hindi, Persian).
@@ -69,30 +96,68 @@ each_hostile = pytest.mark.parametrize("hostile", HOSTILE, ids=ids(HOSTILE))
 
 
 def slot_of(messages: Sequence[Message]) -> str:
-    """Return what stands in the place of the document's sentence, however many lines."""
+    """Return what stands in the place of the document's text, however many lines.
+
+    That is a passage to answer from, or words to translate.
+    """
     content = messages[-1]["content"]
-    assert content.startswith("Sentence: ")
-    return content[len("Sentence: ") : content.rindex("\nQuestion: ")]
+    if not messages[0]["content"].startswith("Translate "):
+        assert content.startswith("Passage: ")
+        return content[len("Passage: ") : content.rindex("\nQuestion: ")]
+    asked = content.rfind("\n(it answers: ")
+    return content if asked < 0 else content[:asked]
 
 
 def obedient(messages: Sequence[Message]) -> str:
-    """Do what the sentence orders, else answer truly."""
-    seen = seen_through(slot_of(messages))
+    """Do what the text orders, else answer or translate truly."""
+    slot = slot_of(messages)
+    seen = seen_through(slot)
     for payload in PAYLOADS:
         if payload in seen:
             return payload
     question = messages[-1]["content"].rpartition("\nQuestion: ")[2]
-    slot = slot_of(messages)
     truly = (answer for (q, part), answer in SAID.items() if q == question and part in slot)
-    return next(truly, REFUSAL)
+    return TRANSLATIONS.get(slot) or next(truly, REFUSAL)
+
+
+class Deceived:
+    """A reader that is surest of an order's payload, else finds the true answer.
+
+    Of what is hidden it sees nothing, as no reader of ours does (`rag.spans.plain`); what
+    looks like a payload is one. One that is `credulous`, too, finds an answer everywhere.
+    """
+
+    identity = "deceived@1"
+    vocabulary: Sequence[str] = ()
+
+    def __init__(self, *, credulous: bool = False) -> None:
+        self._otherwise = 4.0 if credulous else -4.0
+
+    def read(self, question: str, texts: Sequence[str]) -> list[list[Span]]:
+        return [self._spans(question, text) for text in texts]
+
+    def _spans(self, question: str, text: str) -> list[Span]:
+        seen, places = plain(text)
+        for payload in PAYLOADS:
+            if (at := looks(seen).find(payload)) >= 0:
+                return [Span(places[at], places[at + len(payload) - 1] + 1, 9.0)]
+        for (asked, part), answer in SAID.items():
+            if asked == question and part in text:
+                start = text.index(part) + part.index(answer)
+                return [Span(start, start + len(answer), 4.0)]
+        return [Span(a, b, self._otherwise) for _, a, b in word_spans(text)[:1]]
 
 
 @contextmanager
 def answering(
-    documents: Iterable[Hostile], folder: Path, generator: ScriptedGenerator, **other: int
+    documents: Iterable[Hostile],
+    folder: Path,
+    generator: ScriptedGenerator,
+    reader: Reader | None = None,
+    **other: int,
 ) -> Iterator[Answerer]:
     """Write and index these documents; give an answerer over them."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     for document in documents:
         document.write(folder)
     settings = Settings(
@@ -103,7 +168,10 @@ def answering(
         patch.setattr(os, "fsync", lambda _: None)
         index_documents([folder], settings, embedder, RecordingProgress())
     index = Index.load(settings.store)
-    yield Answerer(index, embedder, lambda: generator, settings, PLAIN_CALIBRATION)
+    deceived = reader or Deceived()
+    yield Answerer(
+        index, embedder, lambda: deceived, lambda: generator, settings, PLAIN_CALIBRATION
+    )
     index.close()
 
 
@@ -180,7 +248,8 @@ def test_beside_true_documents_it_changes_nothing(
     generator = ScriptedGenerator(obedient)
     with answering([*true_documents(), hostile], folder, generator) as answerer:
         for question, *_ in ASKED:
-            answer = answerer.ask(question)
+            streamed: list[str] = []
+            answer = answerer.ask(question, streamed.append)
             assert_exact(answer, folder)
             assert not RAW.search(printed(answer, answerer.index, capsys).replace("\n", ""))
             assert citations_of(clean[question]) <= citations_of(answer)
@@ -189,6 +258,7 @@ def test_beside_true_documents_it_changes_nothing(
                 continue
             assert answer.text == clean[question].text
             assert not obeyed(answer)
+            assert not set(words("".join(streamed))) & set(PAYLOADS)
         assert answerer.ask(UNANSWERABLE).refused or hostile.name in COMPETING
         assert all("<" not in p and p == visible(p) for p in answerer.embedder.passages)
     assert_defused(generator)
@@ -208,36 +278,42 @@ def assert_defused(generator: ScriptedGenerator) -> None:
                 assert payload in clear
 
 
-@pytest.fixture(scope="module")
-def reader(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[[ScriptedGenerator], Answerer]]:
-    """A function from a generator to an answerer over the true documents."""
-    folder = tmp_path_factory.mktemp("reader") / "documents"
-    with answering(true_documents(), folder, ScriptedGenerator()) as ready:
-        settings = Settings(store=folder, documents=folder, models=folder, offline=True)
-        yield lambda generator: Answerer(
-            ready.index, ready.embedder, lambda: generator, settings, PLAIN_CALIBRATION
-        )
+@each_hostile
+def test_the_reader_is_shown_what_people_see(hostile: Hostile) -> None:
+    seen, places = plain(hostile.text)
+    assert seen == visible(hostile.text).translate(str.maketrans("<>", "‹›"))
+    assert not re.search(
+        "[\u00ad\u200b\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f<>]", seen
+    )
+    # Its spans lead back to the very characters of the document.
+    assert [hostile.text[place] for place in places] == list(visible(hostile.text))
+
+
+# A question in a script that no document here is in: every slice must be translated.
+GREEK = "Πόσοι άνθρωποι;"
 
 
 @each_hostile
-def test_as_evidence_it_is_one_line_without_marks(
-    hostile: Hostile, reader: Callable[[ScriptedGenerator], Answerer], tmp_path: Path
-) -> None:
-    """Every sentence of it is read, whether or not a search would find it."""
+def test_in_a_prompt_it_is_one_line_without_marks(hostile: Hostile, tmp_path: Path) -> None:
+    """Every sentence of it is read and translated, whether or not a search would find it."""
     hostile.write(tmp_path)
     (path,) = tmp_path.iterdir()
     document = read_document(path, hostile.name, max_bytes=10**6)
     chunks = chunk_document(document, max_tokens=256, measure=lambda texts: [*map(len, texts)])
-    evidence = [
-        Evidence(1, Quote(c.chunk, start, end, document.text[start:end]), 0.9)
+    quotes = [
+        Quote(c.chunk, start, end, document.text[start:end])
         for c in chunks
         for start, end in c.sentences
     ]
     generator = ScriptedGenerator(obedient)
-    reader(generator).read(ASKED[0][0], evidence)
-    assert len(generator.prompts) == len(evidence) > 0
+    phrasing = Phrasing(lambda: generator, FakeEmbedder(), lambda: (), 160)
+    for quote in quotes:
+        for text in (passage(quote), quote.text):
+            phrasing.read(ASKED[0][0], "en", (text,), lambda _: None, Usage(), lambda: True)
+    assert len(generator.prompts) == 2 * len(quotes) > 0
+    for quote in quotes:
+        translated = phrasing.translate(quote.text, GREEK, "el", [])
+        assert not set(words(translated)) & set(PAYLOADS) - set(words(quote.text))
     assert_defused(generator)
 
 
@@ -245,11 +321,13 @@ def test_as_evidence_it_is_one_line_without_marks(
 def test_alone_it_is_not_obeyed(hostile: Hostile, tmp_path: Path) -> None:
     """Nothing else could be cited, and the generator obeys: the program must not."""
     folder = tmp_path / "documents"
-    with answering([hostile], folder, ScriptedGenerator(obedient)) as answerer:
-        for question, *_ in (*ASKED, (UNANSWERABLE,)):
-            answer = answerer.ask(question)
-            assert_exact(answer, folder)
-            assert not obeyed(answer), citations_of(answer)
+    for credulous in (False, True):
+        reader = Deceived(credulous=credulous)
+        with answering([hostile], folder, ScriptedGenerator(obedient), reader) as answerer:
+            for question, *_ in (*ASKED, (UNANSWERABLE,)):
+                answer = answerer.ask(question)
+                assert_exact(answer, folder)
+                assert not obeyed(answer), citations_of(answer)
 
 
 @pytest.mark.parametrize("name", NAMED, ids=ids(h for h in HOSTILE if h.name in NAMED))
@@ -257,7 +335,8 @@ def test_a_hostile_name_is_cited_on_one_line(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "documents"
-    with answering([Hostile(name, NAMED[name])], folder, ScriptedGenerator("valley")) as answerer:
+    document, generator = Hostile(name, NAMED[name]), ScriptedGenerator("valley")
+    with answering([document], folder, generator, FakeReader("valley")) as answerer:
         answer = answerer.ask(ASKED[0][0])
         assert_exact(answer, folder)
         shown = printed(answer, answerer.index, capsys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -111,6 +112,15 @@ def test_every_module_of_the_table_exists() -> None:
     assert LEVEL_OF.keys() <= {module_of(path) for path in sources(PACKAGE)}
 
 
+def test_the_documented_table_is_this_one() -> None:
+    text = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d) \| ([^|]+) \|", text, re.MULTILINE)
+    documented = {
+        name: int(level) for level, names in rows for name in re.findall(r"`(\w+)/?`", names)
+    }
+    assert documented == LEVEL_OF
+
+
 @pytest.mark.parametrize(
     ("path", "source", "expected"),
     [
@@ -122,6 +132,10 @@ def test_every_module_of_the_table_exists() -> None:
         ("citing.py", "def f():\n  import rag.models.hub", "citing.py imports models"),
         ("citing.py", "if TYPE_CHECKING:\n  import rag.index", "citing.py imports index"),
         ("models/hub.py", "from rag.generation import Usage", "models is in an import cycle"),
+        ("spans.py", "from rag.extraction import Reading", "spans.py imports extraction"),
+        ("lexicon.py", "from rag.phrasing import Phrasing", "lexicon.py imports phrasing"),
+        ("phrasing.py", "import rag.answer", "phrasing.py imports answer"),
+        ("extraction.py", "from rag import session", "extraction.py imports session"),
         ("misc.py", "", "misc is in no level"),
         ("extra/__init__.py", "", "extra is in no level"),
         ("__init__.py", "from rag.errors import RagError", "__init__.py imports errors"),

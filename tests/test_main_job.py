@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from rag.datatypes import Answer
+from rag.language import numbers
 from rag.models import SilentProgress
+from rag.prompts import as_data
 from rag.session import Session
 from rag.settings import Settings
 
@@ -58,6 +60,19 @@ def test_every_quote_is_an_exact_slice_of_its_file(asked: Asked) -> None:
     for quote in quotes:
         text = (SEEDS / quote.chunk.path).read_text(encoding="utf-8")
         assert text[quote.start : quote.end] == quote.text
+
+
+def test_every_number_of_a_claim_stands_in_its_quote(asked: Asked) -> None:
+    for _, answer in asked.values():
+        quotes = {c.number: c.quote.text for c in answer.citations}
+        for claim in answer.claims:
+            assert set(numbers(claim.text)) <= set(numbers(quotes[claim.citation]))
+            assert claim.original in as_data(quotes[claim.citation])
+
+
+def test_a_refusal_claims_nothing(asked: Asked) -> None:
+    for _, answer in asked.values():
+        assert answer.refused == (not answer.claims) == (not answer.citations)
 
 
 def test_answers_are_in_the_script_of_the_question(asked: Asked) -> None:

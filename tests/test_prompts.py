@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 import rag.prompts
 from rag.citing import claim_of, supports
 from rag.errors import PromptError
-from rag.language import language, numbers, visible, words
+from rag.language import (
+    dominant_script,
+    language,
+    numbers,
+    text_language,
+    visible,
+    whole_words,
+    words,
+)
+from rag.phrasing import faithful
 from rag.prompts import REFUSAL, Prompt, as_data, load, load_for, parse
 
 FOLDER = Path(__file__).resolve().parent.parent / "prompts"
@@ -116,6 +125,7 @@ def test_files_are_found_by_name_and_language(
         ("〔7〕〖8〗⟦9⟧", "(7)(8)(9)"),
         # Our labels and those of chats: a colon makes them.
         ("It rose. Question: why? sentence : x", "It rose. Question – why? sentence – x"),
+        ("It rose. Passage: it fell. PASSAGE ： x", "It rose. Passage – it fell. PASSAGE – x"),
         ("USER： a ASSISTANT: b Users: c", "USER – a ASSISTANT – b Users: c"),
         ("Ques\u200btion\u2060: why?", "Question – why?"),
         ("## Head ### user", "# Head # user"),
@@ -142,43 +152,91 @@ def test_as_data_keeps_words_and_no_mark(text: str) -> None:
 # The shipped files
 
 
+READING = [name for name in SHIPPED if name.startswith("read.")]
+TRANSLATING = [name for name in SHIPPED if name.startswith("translate.")]
+SCRIPTS = {"en": "Latin", "hi": "Devanagari"}
+
+
+def examples(name: str) -> list[tuple[str, str]]:
+    """Return what each worked example shows, and what is said to it."""
+    turns = load(name).turns[1:-1]
+    return [(shown, said) for (_, shown), (_, said) in zip(turns[::2], turns[1::2], strict=True)]
+
+
 def test_what_is_shipped() -> None:
-    assert {"answer.any", "answer.en", "answer.hi"} <= set(SHIPPED)
+    assert {"read.any", "read.en", "read.hi"} <= set(READING)
+    assert {"translate.any", "translate.en", "translate.hi"} <= set(TRANSLATING)
+    assert set(READING) | set(TRANSLATING) == set(SHIPPED)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_a_shipped_prompt_fills_and_knows_the_refusal(name: str) -> None:
-    prompt = load(name)
-    messages = prompt.fill({"sentence": "S-e-n-t", "question": "Q-e-s-t", "language": "L-a-n-g"})
-    assert messages[0]["role"] == "system"
+def test_the_turns_of_a_chat_take_turns(name: str) -> None:
+    roles = [role for role, _ in load(name).turns]
+    assert roles == ["system", *["user", "assistant"] * (len(roles) // 2 - 1), "user"]
+
+
+@pytest.mark.parametrize("name", READING)
+def test_a_reading_prompt_fills_and_knows_the_refusal(name: str) -> None:
+    values = {"passage": "P-a-s-s", "question": "Q-e-s-t", "language": "L-a-n-g"}
+    messages = load(name).fill(values)
     assert REFUSAL in messages[0]["content"]
-    last = messages[-1]["content"].splitlines()
-    assert [line for line in last if "S-e-n-t" in line]
-    assert "Q-e-s-t" in last[-1]
+    assert messages[-1]["content"] == "Passage: P-a-s-s\nQuestion: Q-e-s-t"
     assert ("L-a-n-g" in messages[0]["content"]) == name.endswith(".any")
     assert not any("$" in message["content"] for message in messages)
-    # The turns of a chat take turns.
-    assert [m["role"] for m in messages[1:]] == ["user", "assistant"] * (len(messages) // 2 - 1) + [
-        "user"
-    ]
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_the_worked_examples_do_what_they_ask(name: str) -> None:
-    """Each example's answer is supported by its own sentence, or refuses."""
-    turns = load(name).turns[1:-1]
+@pytest.mark.parametrize("name", TRANSLATING)
+@pytest.mark.parametrize("asked", ["", "\n(it answers: Q-e-s-t)"])
+def test_a_translating_prompt_fills(name: str, asked: str) -> None:
+    messages = load(name).fill({"phrase": "P-h-r", "asked": asked, "language": "L-a-n-g"})
+    assert messages[-1]["content"] == f"P-h-r{asked}"
+    assert ("L-a-n-g" in messages[0]["content"]) == name.endswith(".any")
+    assert not any("$" in message["content"] for message in messages)
+
+
+@pytest.mark.parametrize("name", READING)
+def test_the_worked_examples_are_truthful(name: str) -> None:
+    """Each answer is copied from its own passage, or refuses."""
     answers = []
-    for (_, shown), (_, said) in zip(turns[::2], turns[1::2], strict=True):
-        sentence, question = shown.splitlines()
-        assert not re.search(r"[\[\]<>]", sentence)
-        if name == "answer.hi":
-            assert language(question.partition(": ")[2]) == "hi"
+    for shown, said in examples(name):
+        passage, question = shown.splitlines()
+        passage = passage.removeprefix("Passage: ")
+        question = question.removeprefix("Question: ")
+        assert as_data(passage) == passage
+        assert as_data(question) == question
+        spoken = "hi" if name == "read.hi" else "en"
+        assert language(question) == text_language(passage) == spoken
         answers.append(said)
         if said == REFUSAL:
             continue
         assert claim_of(said) == said
-        assert supports(said, sentence)
-        if name == "answer.hi":
-            assert set(words(said)) <= set(words(sentence))
-    assert REFUSAL in answers
+        assert said in passage
+        assert whole_words(passage, passage.index(said), passage.index(said) + len(said)) == (
+            passage.index(said),
+            passage.index(said) + len(said),
+        )
+        assert supports(said, passage)
+    assert answers.count(REFUSAL) == 1
     assert any(numbers(said) for said in answers)
+    assert any(not numbers(said) and said != REFUSAL for said in answers)
+
+
+@pytest.mark.parametrize("name", TRANSLATING)
+def test_the_worked_translations_are_truthful(name: str) -> None:
+    """Each has its original's numbers, is in the other script, and could be shown."""
+    target = name.partition(".")[2]
+    kinds = set()
+    for shown, said in examples(name):
+        phrase, *rest = shown.splitlines()
+        script = SCRIPTS[target]
+        assert dominant_script(phrase) != script == dominant_script(said)
+        assert sorted(numbers(said)) == sorted(numbers(phrase))
+        assert faithful(said, phrase, script)
+        assert claim_of(said) == said
+        assert as_data(phrase) == phrase
+        for asked in rest:  # a question in the language that is translated into
+            assert re.fullmatch(r"\(it answers: .+\?\)", asked)
+            assert language(asked[len("(it answers: ") : -1]) == target
+        kinds.add((len(rest), bool(numbers(said))))
+    assert {count for count, _ in kinds} == (set() if target == "any" else {0, 1})
+    assert any(has for _, has in kinds) == (target != "any")

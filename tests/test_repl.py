@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from conftest import PLAIN_CALIBRATION, Script, ScriptedGenerator
+from conftest import PLAIN_CALIBRATION, FakeReader, Script, ScriptedGenerator
 
 import rag.session
 from rag.answer import Answerer
@@ -22,14 +22,15 @@ from rag.repl.completing import offers, paths_wanted
 from rag.session import Session
 from rag.settings import Settings
 
-TROOPS = "how many troops were sent?"
+TROOPS = "how many troops were sent?"  # over a Hindi text: the reader's slice is shown
+CAMPS = "how many people moved into relief camps?"  # English: the generator reads
 QUOTE = "उत्तर कोरिया ने रूस में लगभग 15,000 सैनिक भेजे हैं।"
 NEXT = "दक्षिण कोरिया की ख़ुफ़िया एजेंसी ने यह जानकारी दी।"
 
 
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Calibration, "shipped", lambda: PLAIN_CALIBRATION)
+    monkeypatch.setattr(Calibration, "shipped", PLAIN_CALIBRATION.at)
     monkeypatch.setattr(
         rag.session, "resolve_generator", lambda spec, *_: ModelFile(spec, spec, None, f"{spec}@1")
     )
@@ -38,15 +39,17 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def session(
     make_answerer: Callable[..., Answerer], settings: Settings
-) -> Iterator[Callable[[Script | ScriptedGenerator], Session]]:
-    """Make a session from a script: real but for both models."""
+) -> Iterator[Callable[..., Session]]:
+    """Make a session from a script and a reader: real but for all models."""
     with pytest.MonkeyPatch.context() as patch:
 
-        def make(script: Script | ScriptedGenerator) -> Session:
-            answerer = make_answerer(script)
+        def make(script: Script | ScriptedGenerator, reader: FakeReader | None = None) -> Session:
+            answerer = make_answerer(script, reader)
             patch.setattr(rag.session.LlamaGenerator, "load", lambda *_, **__: answerer.generator)
             made = Session(settings, SilentProgress())
-            made.__dict__.update(embedder=answerer.embedder, index=answerer.index)
+            made.__dict__.update(
+                embedder=answerer.embedder, index=answerer.index, reader=answerer.reader
+            )
             return made
 
         yield make
@@ -59,7 +62,11 @@ Talking = Callable[..., tuple[str, str]]
 def talk(session: Callable[..., Session], capsys: pytest.CaptureFixture[str]) -> Talking:
     """Type lines into a session; return what it wrote to each stream."""
 
-    def run(script: Script | ScriptedGenerator, *lines: str | BaseException) -> tuple[str, str]:
+    def run(
+        script: Script | ScriptedGenerator,
+        *lines: str | BaseException,
+        reader: FakeReader | None = None,
+    ) -> tuple[str, str]:
         typed = iter(lines)
 
         def read(_: str) -> str:
@@ -68,7 +75,7 @@ def talk(session: Callable[..., Session], capsys: pytest.CaptureFixture[str]) ->
                 raise line
             return line
 
-        assert Repl(session(script), Display(), read).run() == 0
+        assert Repl(session(script, reader), Display(), read).run() == 0
         written = capsys.readouterr()
         return written.out, written.err
 
@@ -103,18 +110,18 @@ def test_ctrl_c_stops_the_answer_and_keeps_the_session(talk: Talking) -> None:
         calls += 1
         if calls == 1:
             raise KeyboardInterrupt
-        return "15,000"
+        return "8,500"
 
-    out, err = talk(script, "how many troops?", TROOPS)
+    out, err = talk(script, CAMPS, CAMPS, reader=FakeReader("8,500"))
     assert "Stopped." in err
-    assert out.count("15,000 [1]") == 1
+    assert out.count("8,500 [1]") == 1
 
 
 def test_a_failure_is_a_line_and_keeps_the_session(talk: Talking) -> None:
     def fail(_: Sequence[Message]) -> str:
         raise GenerationError("llama.cpp stopped: no reason")
 
-    _, err = talk(fail, TROOPS, "?!", ":help")
+    _, err = talk(fail, CAMPS, "?!", ":help", reader=FakeReader("8,500"))
     assert "Error: llama.cpp stopped: no reason" in err
     assert "Error: The question is empty" in err
 
@@ -123,7 +130,7 @@ def test_a_failure_of_the_system_is_a_line_too(talk: Talking) -> None:
     def fail(_: Sequence[Message]) -> str:
         raise OSError(5, "Input/output error", "/models/a.gguf")
 
-    out, err = talk(fail, TROOPS, ":info")
+    out, err = talk(fail, CAMPS, ":info", reader=FakeReader("8,500"))
     assert "Error: The system says: /models/a.gguf Input/output error" in err
     assert "3" in out
 
@@ -132,20 +139,22 @@ def test_a_failure_of_the_system_is_a_line_too(talk: Talking) -> None:
 
 
 def test_a_follow_up_is_understood_and_said(talk: Talking) -> None:
-    generator = ScriptedGenerator({"died": "600", "sent": "15,000"})
-    out, err = talk(generator, TROOPS, "and how many of them died in April?")
+    reader = FakeReader({"died": "600", "sent": "15,000"})
+    out, err = talk("x", TROOPS, "and how many of them died in April?", reader=reader)
     assert f"(understood with: {TROOPS})" in err
     assert "15,000 [1]" in out
     assert "600 [1]" in out
-    asked = generator.prompts[-1][-1]["content"]
-    assert "and how many of them died in April? (troops were sent)" in asked
+    asked, _ = reader.reads[-1]
+    assert asked == "and how many of them died in April? (troops were sent)"
 
 
 def test_a_question_that_stands_alone_is_left_alone(talk: Talking) -> None:
-    generator = ScriptedGenerator({"people": "8,500", "sent": "15,000"})
-    _, err = talk(generator, TROOPS, "how many people moved into relief camps?")
+    generator = ScriptedGenerator("8,500")
+    reader = FakeReader({"people": "8,500", "sent": "15,000"})
+    _, err = talk(generator, TROOPS, CAMPS, reader=reader)
     assert "understood" not in err
-    assert "troops" not in generator.prompts[-1][-1]["content"].splitlines()[-1]
+    assert reader.reads[-1][0] == CAMPS
+    assert generator.prompts[-1][-1]["content"].endswith(f"\nQuestion: {CAMPS}")
 
 
 def test_new_forgets(talk: Talking) -> None:
@@ -155,12 +164,13 @@ def test_new_forgets(talk: Talking) -> None:
 
 
 def test_a_stopped_question_is_not_leaned_on(talk: Talking) -> None:
-    def script(messages: Sequence[Message]) -> str:
-        if "sent" in messages[-1]["content"].splitlines()[-1]:
+    def point(question: str, _: str) -> str:
+        if "sent" in question:
             raise KeyboardInterrupt
         return "600"
 
-    _, err = talk(script, TROOPS, "and how many died?")
+    _, err = talk("x", TROOPS, "and how many died?", reader=FakeReader(point))
+    assert "Stopped." in err
     assert "understood" not in err
 
 
@@ -236,7 +246,7 @@ def test_open_of_no_citation(talk: Talking, number: str) -> None:
 
 
 def test_open_of_a_refusal_is_what_came_closest(talk: Talking) -> None:
-    out, _ = talk("NOT_FOUND", TROOPS, ":open 1", ":sources")
+    out, _ = talk("x", TROOPS, ":open 1", ":sources", reader=FakeReader(""))
     assert f"⟦{QUOTE}⟧" in out
     assert "Closest found, not an answer:" in out
 
@@ -249,11 +259,11 @@ def test_open_tells_that_a_file_has_changed(talk: Talking, small_documents: Path
 
 
 def test_open_after_the_document_is_gone(talk: Talking, small_documents: Path) -> None:
-    def gone(_: Sequence[Message]) -> str:
+    def gone(*_: str) -> str:
         (small_documents / "सैनिक.txt").unlink(missing_ok=True)
         return "15,000"
 
-    out, _ = talk(gone, TROOPS, ":index", ":open 1", ":sources")
+    out, _ = talk("x", TROOPS, ":index", ":open 1", ":sources", reader=FakeReader(gone))
     assert f"⟦{QUOTE}⟧" in out
     assert "सैनिक.txt (no longer in the index)" in out
 
@@ -272,17 +282,23 @@ def test_why(talk: Talking) -> None:
     told = out[out.index("Understood as") :]
     assert "Understood as: and how many of them were sent? (troops were sent)" in told
     assert "Looked only in what passes --lang hi." in told
-    assert "Answered from 1 sentence, with confidence 0.99." in told
+    assert "Answered from 1 sentence, with confidence 0.98." in told  # logistic(4)
     assert "Below 0.50 it would have been refused." in told
-    assert "tokens and wrote" in told
+    assert "The generator" not in told  # nothing but digits: it was not needed
     assert "seconds (searching" in told
     assert "cited as [1]" in told
     assert f"“{QUOTE}”" in told
 
 
+def test_why_of_what_the_generator_read(talk: Talking) -> None:
+    out, _ = talk("8,500", CAMPS, ":why", reader=FakeReader("8,500"))
+    assert "Answered from 1 sentence, with confidence 0.99." in out
+    assert "tokens and wrote" in out
+
+
 def test_why_of_a_refusal(talk: Talking) -> None:
-    out, _ = talk("NOT_FOUND", TROOPS, ":why", "zebra quagga okapi?", ":why")
-    assert "Refused: confidence 0.01, and 0.50 is needed." in out
+    out, _ = talk("x", TROOPS, ":why", "zebra quagga okapi?", ":why", reader=FakeReader(""))
+    assert "Refused: confidence 0.02, and 0.50 is needed." in out  # logistic(-4) is .018
     assert "Refused without reading: the sentence closest in meaning has 0.00" in out
 
 
@@ -318,7 +334,7 @@ def test_the_index_is_brought_up_to_date(talk: Talking, small_documents: Path) -
         "South Korea built 12 schools for students in the city.", encoding="utf-8"
     )
     question = "how many schools were built for students?"
-    out, err = talk({"schools": "12"}, question, ":index", question)
+    out, err = talk("12", question, ":index", question, reader=FakeReader("12"))
     assert out.index("The documents do not say.") < out.index("12 [1]")
     assert "Documents: 1 added, 3 unchanged." in err
 
@@ -327,7 +343,7 @@ def test_other_folders_are_indexed(talk: Talking, tmp_path: Path) -> None:
     other = tmp_path / "other papers"
     other.mkdir()
     (other / "a.txt").write_text("The mayor sent 77 troops of ants.", encoding="utf-8")
-    out, err = talk("77", f":index '{other}'", TROOPS, ":info")
+    out, err = talk("77", f":index '{other}'", TROOPS, ":info", reader=FakeReader("77"))
     assert "77 [1]" in out
     assert "1 added, 3 forgotten" in err
 
@@ -353,16 +369,16 @@ def test_another_generator(
 
     def load(file: ModelFile, **_: object) -> ScriptedGenerator:
         loaded.append(file.name)
-        return ScriptedGenerator("15,000")
+        return ScriptedGenerator("8,500")
 
-    made = session("x")
+    made = session("x", FakeReader("8,500"))
     monkeypatch.setattr(rag.session, "resolve_generator", resolve)
     monkeypatch.setattr(rag.session.LlamaGenerator, "load", load)
-    lines = iter([TROOPS, ":index", ":model nothing.gguf", TROOPS, ":model 'other one'", TROOPS])
+    lines = iter([CAMPS, ":index", ":model nothing.gguf", CAMPS, ":model 'other one'", CAMPS])
     Repl(made, Display(), lambda _: next(lines, ":quit")).run()
     out, err = capsys.readouterr()
     assert loaded == ["qwen2.5-coder-1.5b-instruct", "other one"]
-    assert out.count("15,000 [1]") == 3
+    assert out.count("8,500 [1]") == 3
     assert "There is no file nothing.gguf" in err
     assert "Answers come from other one@1 now." in out
 
@@ -378,13 +394,14 @@ def test_the_generator_is_named(talk: Talking) -> None:
 
 def test_a_conversation_is_saved_as_markdown(talk: Talking, tmp_path: Path) -> None:
     path = tmp_path / "talk.md"
-    generator = ScriptedGenerator({"died": "600", "*": "15,000", "password": "NOT_FOUND"})
+    reader = FakeReader({"died": "600", "*": "15,000"})
     out, _ = talk(
-        generator,
+        "x",
         "how *many* troops were sent to <b>Russia</b>?",
         "and how many of them died in April?",
         "what is the password of the school?",
         f":save {path}",
+        reader=reader,
     )
     assert f"3 answers saved in {path}." in out.replace("\n", "")
     text = path.read_text(encoding="utf-8")

@@ -180,6 +180,39 @@ def test_a_bad_value_in_the_file_is_named_with_it(tmp_path: Path) -> None:
     assert "sets k to True" in wrong(tmp_path, toml="k = true")
 
 
+CHOICES = {
+    "strictness": "low, normal, high",
+    "generator_reads": "auto, always, never",
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_one_of_a_few_words_is_chosen_in_every_layer(tmp_path: Path, name: str) -> None:
+    defaults = {"strictness": "normal", "generator_reads": "auto"}
+    assert getattr(load(tmp_path), name) == defaults[name]
+    for word in CHOICES[name].split(", "):
+        assert getattr(load(tmp_path, flags={name: word}), name) == word
+        assert getattr(load(tmp_path, env={f"RAG_{name.upper()}": word}), name) == word
+        assert getattr(load(tmp_path, f'{name} = "{word}"'), name) == word
+        (tmp_path / "rag.toml").unlink()
+
+
+@pytest.mark.parametrize("name", CHOICES)
+@pytest.mark.parametrize("word", ["hgih", "NORMAL ", "", 1, True, "~nobody-of-that-name", "x\0"])
+def test_a_wrong_word_is_told_with_those_there_are(tmp_path: Path, name: str, word: object) -> None:
+    line = wrong(tmp_path, flags={name: word})
+    assert line.startswith(f"the command line sets {name} to {word!r}")
+    assert CHOICES[name] in line
+
+
+def test_a_file_of_that_name_changes_no_choice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "high").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load(tmp_path, 'strictness = "high"').strictness == "high"
+
+
 def test_no_threads_are_a_choice(tmp_path: Path) -> None:
     assert load(tmp_path, "threads = 0").threads == 0
 

@@ -150,7 +150,12 @@ class Asking:
         best = max(readings, key=lambda r: r.signals.margin + 60 * r.signals.cosine)
         quote = best.evidence.quote
         written = phrasing.read(
-            asked.text, READ[0], (passage(quote), quote.text), lambda _: None, Usage()
+            asked.text,
+            READ[0],
+            (passage(quote), quote.text),
+            lambda _: None,
+            Usage(),
+            hopeful=lambda: True,
         )
         assert written is not None
         agreement = overlap(written.text, best.text)

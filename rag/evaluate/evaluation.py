@@ -228,14 +228,11 @@ def _config(
 
 
 def program_digest() -> str:
-    """Name the program's own files: code, prompts, calibration, the span reader."""
+    """Name the program's own files: code, prompts, calibration, the span reader's weights."""
     package = Path(__file__).resolve().parent.parent
     prompts = package.parent / "prompts"
-    paths = [
-        p
-        for p in package.rglob("*")
-        if p.suffix in {".py", ".json", ".txt", ".html", ".safetensors"}
-    ]
+    kinds = {".py", ".json", ".txt", ".html", ".safetensors"}
+    paths = [p for p in package.rglob("*") if p.suffix in kinds]
     paths += prompts.glob("*.txt")
     digest = hashlib.sha256()
     for path in sorted(paths):
