@@ -20,12 +20,16 @@ from rag.spans import Reader, Span
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A sentence that was read, its likeliest answer, and how likely it is one."""
+    """A sentence that was read, its likeliest answer, and how likely it is one.
+
+    `rank`, in [0, 1], orders the sentences of a question.
+    """
 
     evidence: Evidence
     span: Span
     signals: Signals
     confidence: float
+    rank: float
 
     @property
     def text(self) -> str:
@@ -58,8 +62,9 @@ def read_sentences(
             keyword=keyword.get(item.quote.chunk.id, 0.0),
             crossing=crosses(question, item.quote.text),
         )
-        readings.append(Reading(item, spans[0], signals, calibration.confidence(signals)))
-    return sorted(readings, key=lambda r: (-r.confidence, r.evidence.number))
+        sure, rank = calibration.confidence(signals), calibration.rank(signals)
+        readings.append(Reading(item, spans[0], signals, sure, rank))
+    return sorted(readings, key=lambda r: (-r.rank, r.evidence.number))
 
 
 def crosses(question: str, text: str) -> bool:

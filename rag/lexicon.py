@@ -17,8 +17,8 @@ from functools import lru_cache
 from rag.embedding import Embedder
 from rag.language import dominant_script, sound, word_spans, words
 
-# The spelling must be so near to the word, as a cosine of the embedder. Of 80 answers of
-# XQuAD's train articles 20 were spelt whole at .88, with token F1 .85 (benchmarks/LOG.md).
+# The spelling must be so near to the word, as a cosine of the embedder; a higher bar did not
+# keep out the wrong ones (benchmarks/LOG.md), so a spelling is a candidate and no verdict.
 NEAR = 0.88
 # So many spellings of one sound are compared, the commonest first.
 SPELLINGS = 40

@@ -1,10 +1,11 @@
 """What the generator does for an answer: read a passage, or put a slice into the asker's words.
 
 Across scripts the slice is translated: what is all digits or already in the asker's script
-stays, names that CLDR or the lexicon know are spelt by them, and only the rest is asked of
-the generator, twice, with and without the question. Of these the embedder takes the nearest
-in meaning to the slice, and one that has other numbers, or is too far, is none: then the
-slice itself is shown. This module decides nothing about truth or citations.
+stays, countries, months and the like are named as CLDR has them, and only the rest is asked of
+the generator, twice, with and without the question. Of these, and of the slice spelt by the
+lexicon where it knows every word, the embedder takes the nearest in meaning to the slice. One
+that has other numbers, or is too far, is none: then the slice itself is shown. This module
+decides nothing about truth or citations.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class Phrasing:
         passages: Sequence[str],
         on_text: Callable[[str], None],
         usage: Usage,
-        hopeful: Callable[[], bool],
+        hopeful: Callable[[], bool] = lambda: True,
     ) -> Written | None:
         """Let the generator answer from the first of the passages that fits its window.
 
@@ -144,9 +145,10 @@ class Phrasing:
         script = dominant_script(question)
         if dominant_script(phrase) in (script, COMMON):
             return plain_digits(phrase)
-        if spelt := self._spell(phrase, language, script):
-            return spelt
+        if known := self._spell(phrase, language, None):
+            return known
         found = [self._ask(phrase, asked, language, usages) for asked in ("", question)]
+        found.append(self._spell(phrase, language, self._lexicon(script)))
         fair = [text for text in dict.fromkeys(found) if faithful(text, phrase, script)]
         if not fair:
             return ""
@@ -155,8 +157,11 @@ class Phrasing:
         best = int(cosines.argmax())
         return fair[best] if cosines[best] >= NEAR else ""
 
-    def _spell(self, phrase: str, language: str, script: str) -> str:
-        """Return the phrase where every word is a number or a known name; else ''."""
+    def _spell(self, phrase: str, language: str, lexicon: Lexicon | None) -> str:
+        """Return the phrase where every word is a number or a known name; else ''.
+
+        Without a lexicon only the names of CLDR are known.
+        """
         if scales(phrase):
             return ""  # they are translated, not spelt: अरब is 10⁹, and it is Arab
         said, spelt, done = word_spans(phrase), "", 0
@@ -168,7 +173,7 @@ class Phrasing:
                 number = word.replace(".", "").isdigit()
                 count = 1
                 name = plain_digits(phrase[start:end]) if number else ""
-                name = name or self._lexicon(script).spelling(word)
+                name = name or (lexicon.spelling(word) if lexicon else "")
             if not name or start < done:  # ½ is two words in one place
                 return ""
             # What stands between the words stays: 2,5 and 10:30 are not two numbers.

@@ -226,6 +226,7 @@ class RecordingProgress(SilentProgress):
 # Confidence is the logistic of the reader's margin (4 nats: .982), and 1 - (probability of
 # a refusal) once the generator has read; the floor suits `FakeEmbedder`'s cosines.
 PLAIN_CALIBRATION = Calibration(
+    ranking=Weights(0.0, {"margin": 1.0}),
     found=Weights(0.0, {"margin": 1.0}),
     read=Weights(0.0, {"refusal_logit": -1.0}),
     thresholds={"low": 0.3, "normal": 0.5, "high": 0.99},

@@ -622,7 +622,7 @@ def test_a_name_is_spelt_by_its_sound(tmp_path: Path, settings: Settings) -> Non
     reader = FakeReader("वोन्सान")
     reader.vocabulary = ["▁the", "wonsan", "▁Winsen", "▁Wonsan"]
     text = "उत्तर कोरिया ने सैनिक वोन्सान से रूस भेजे।"
-    answerer = over({"a.txt": text}, tmp_path / "d", settings, None, reader)
+    answerer = over({"a.txt": text}, tmp_path / "d", settings, "Vonsan", reader)
     assert answerer.ask(TROOPS).text == "Wonsan (वोन्सान) [1]"
 
 

@@ -15,6 +15,7 @@ import rag
 from rag.calibration import FURTHEST, Calibration, Signals, Weights
 
 PLAIN = Calibration(
+    ranking=Weights(0.0, {"cosine": 1.0}),
     found=Weights(0.0, {"margin": 1.0}),
     read=Weights(0.0, {"refusal_logit": -1.0}),
     thresholds={"low": 0.3, "normal": 0.5, "high": 0.9},
@@ -45,6 +46,11 @@ def test_a_margin_beyond_all_others_is_cut() -> None:
 @pytest.mark.parametrize("margin", [-3.0, -0.1, 0.0, 2.0])
 def test_before_the_generator_only_what_was_found_counts(margin: float) -> None:
     assert PLAIN.confidence(replace(FOUND, margin=margin)) == pytest.approx(logistic(margin))
+
+
+def test_sentences_are_ordered_by_weights_of_their_own() -> None:
+    assert PLAIN.rank(FOUND) == pytest.approx(logistic(0.8))
+    assert PLAIN.rank(READ) == PLAIN.rank(FOUND)
 
 
 @pytest.mark.parametrize("refusal", [0.01, 0.3, 0.5, 0.9])
@@ -123,6 +129,7 @@ def test_what_is_shipped_can_be_used() -> None:
     low, normal, high = (Calibration.shipped(s).threshold for s in ("low", "normal", "high"))
     assert 0 < low <= normal <= high < 1
     assert -1 <= shipped.cosine_floor < 1
+    assert shipped.ranking.weights.keys() <= FOUND.features().keys()
     assert shipped.found.weights.keys() <= FOUND.features().keys()
     assert shipped.read.weights.keys() <= READ.features().keys()
     assert shipped.found.weights["margin"] > 0
@@ -141,9 +148,10 @@ def test_what_is_shipped_says_where_it_is_from() -> None:
     assert {"script", "data", "seed", "made"} <= json.loads(text)["provenance"].keys()
 
 
-@pytest.mark.parametrize("missing", ["found", "read", "thresholds", "cosine_floor"])
+@pytest.mark.parametrize("missing", ["ranking", "found", "read", "thresholds", "cosine_floor"])
 def test_a_missing_part_is_an_error(missing: str) -> None:
     whole = {
+        "ranking": {"intercept": 0, "weights": {"cosine": 1}},
         "found": {"intercept": 0, "weights": {"margin": 1}},
         "read": {"intercept": 0, "weights": {"refusal_logit": -1}},
         "thresholds": {"low": 0.3, "normal": 0.5, "high": 0.9},

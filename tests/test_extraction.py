@@ -53,11 +53,13 @@ def test_of_equally_likely_ones_the_better_found_comes_first() -> None:
 
 
 def test_the_calibration_decides_not_the_margin_alone() -> None:
-    by_cosine = Calibration(Weights(0.0, {"cosine": 1.0}), Weights(0.0, {}), {"normal": 0.5}, 0.0)
+    ranking, found = Weights(0.0, {"cosine": 1.0}), Weights(0.5, {"margin": 0.25})
+    by_cosine = Calibration(ranking, found, Weights(0.0, {}), {"normal": 0.5}, 0.0)
     evidence = [sentence(1, "15,000 men", 0.2), sentence(2, "others", 0.8)]
     readings = read_sentences("how many?", evidence, (), FakeReader(), by_cosine)
     assert [(r.evidence.number, r.span.margin) for r in readings] == [(2, -4.0), (1, 4.0)]
-    assert readings[0].confidence == pytest.approx(0.6900, abs=1e-4)  # 1 / (1 + e^-0.8)
+    assert readings[0].rank == pytest.approx(0.6900, abs=1e-4)  # 1 / (1 + e^-0.8)
+    assert readings[0].confidence == pytest.approx(0.3775, abs=1e-4)  # .5 - 4 / 4: 1 / (1 + e^.5)
 
 
 def test_signals_are_those_of_the_reader_and_of_the_search() -> None:

@@ -329,7 +329,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("xquad", type=Path)
     parser.add_argument("--made", type=Path, required=True)
-    parser.add_argument("--steps", type=int, nargs=2, default=(1000, 1400))
+    parser.add_argument("--steps", type=int, nargs=2, default=(1000, 500))
     parser.add_argument("--rates", type=float, nargs=2, default=(4e-4, 3e-4))
     parser.add_argument("--first", type=Path, help="the first stage's weights, if it ran before")
     parser.add_argument("--out", type=Path, default=Path("rag/span_reader.safetensors"))
