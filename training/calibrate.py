@@ -52,7 +52,7 @@ HELD_OUT = (13, 14, 15)
 FOUND = ("margin", "cosine", "keyword", "crossing")
 AFTER = ("margin", "cosine", "keyword", "refusal_logit", "agreement")
 # The share of answerable questions that may be refused, out of fold.
-FALSE_REFUSALS = {"low": 0.04, "normal": 0.1, "high": 0.2}
+FALSE_REFUSALS = {"low": 0.04, "normal": 0.12, "high": 0.2}
 _PLAIN = Weights(0, {"margin": 1})
 UNREAD = Calibration(_PLAIN, _PLAIN, _PLAIN, {"normal": 0.5}, 0.0)
 
