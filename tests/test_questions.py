@@ -43,6 +43,8 @@ def test_a_question_for_several(question: str) -> None:
         "When did she publish her book?",  # her is every in Turkish
         "Quando parte alle otto il treno?",  # alle is all in German
         "When did the ball stall at the wall?",  # all, within words
+        "Which problem consists of both inflation and deflation?",
+        "कनेक्शन रहित मोड में प्रत्येक पैकेट में क्या रहता है?",
         "उत्तर कोरिया ने कितने सैनिक भेजे?",
         "रूस का राष्ट्रपति कौन है?",
         "कौन है वह और क्या करता है?",
@@ -87,6 +89,7 @@ def test_a_yes_or_no_question(question: str) -> None:
         "क्या वह बाँध है या पुल?",
         "बाँध कब बना?",
         "¿Está reparada la presa?",  # not known for Spanish
+        "Was ist die Hauptstadt von Polen?",  # what, in German
         "",
         "?!",
     ],
