@@ -208,12 +208,13 @@ class Answerer:
         """Put the likeliest readings into words, those that are likely enough."""
         share, most = (ONE_OF_SEVERAL, MOST_OF_SEVERAL) if several else (RUNNER_UP, MOST)
         said: list[_Said] = []
-        left = [r for r in readings if r.confidence >= self._calibration.threshold]
+        bar = self._bar(several)
+        left = [r for r in readings if r.confidence >= bar]
         while left and len(said) < most:
             reading = left.pop(0)
             if said and reading.rank < share * said[0].reading.rank:
                 continue
-            claim = self._say(run, reading, first=not said)
+            claim = self._say(run, reading, first=not said, several=several)
             if claim and all(_differs(claim.text, other.text) for other in said):
                 said.append(claim)
                 if not several:
@@ -223,10 +224,19 @@ class Answerer:
         if said:
             run.confidence = said[0].reading.confidence
         else:
-            run.confidence = min(run.confidence, self._calibration.threshold / 2)
+            run.confidence = min(run.confidence, bar / 2)
         return said
 
-    def _say(self, run: _Run, reading: Reading, *, first: bool) -> _Said | None:
+    def _bar(self, several: bool) -> float:
+        """Return the confidence that a claim needs.
+
+        A part of an answer is less like the question than the whole would be: where several
+        are asked for, `normal` is as ready to answer as `low`.
+        """
+        normal = several and self._calibration.strictness == "normal"
+        return (self._calibration.at("low") if normal else self._calibration).threshold
+
+    def _say(self, run: _Run, reading: Reading, *, first: bool, several: bool) -> _Said | None:
         """Put one reading into the asker's words; `None` where it proves to be none."""
         quote = reading.evidence.quote.text
         if asks_whether(run.question) and len(words(quote)) <= SHORT:
@@ -239,7 +249,8 @@ class Answerer:
             if text in ("", told.text):
                 return told
             return replace(told, text=text, original=told.text)
-        if self._reads(quote, run.language):
+        # Of a passage the generator would tell one thing, most often the same each time.
+        if not several and self._reads(quote, run.language):
             return self._read(run, reading, first=first)
         return _told(reading)
 

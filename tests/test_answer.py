@@ -255,6 +255,34 @@ def test_a_question_for_several_gathers_them_from_many_files(
     assert not answer.disagree
 
 
+@pytest.mark.parametrize(
+    ("question", "strictness", "refused"),
+    [
+        ("list the troops that each city sent", "normal", False),  # .4 passes the .3 of `low`
+        ("list the troops that each city sent", "high", True),
+        ("how many troops did the city send?", "normal", True),  # and not .5
+    ],
+)
+def test_a_part_of_an_answer_may_be_less_sure(
+    tmp_path: Path, settings: Settings, question: str, strictness: str, refused: bool
+) -> None:
+    reader = FakeReader("11", {"11": -0.4})  # the logistic of -.4 is .401
+    texts = {"1.txt": "The city of A sent 11 troops south."}
+    changes = {"generator_reads": "never", "strictness": strictness}
+    answerer = over(texts, tmp_path / "d", settings, None, reader, **changes)
+    assert answerer.ask(question).refused is refused
+
+
+def test_several_are_slices_not_what_a_generator_makes_of_the_passage(
+    tmp_path: Path, settings: Settings
+) -> None:
+    texts = {f"{n}.txt": f"The city of A{n} sent 1{n} troops south." for n in range(2)}
+    reader = FakeReader(lambda _, text: re.findall(r"1\d", text)[0])
+    answerer = over(texts, tmp_path / "d", settings, None, reader, generator_reads="always")
+    answer = answerer.ask("list the troops that each city sent")
+    assert {c.text for c in answer.claims} == {"10", "11"}
+
+
 @pytest.mark.parametrize(("margin", "cited"), [(-0.4, 2), (-0.45, 1)])
 def test_one_of_several_may_be_far_less_likely(
     tmp_path: Path, settings: Settings, margin: float, cited: int
