@@ -20,8 +20,8 @@ SENTENCES = {
 
 def messages(question: str) -> list[Message]:
     language = "en" if question.isascii() else "hi"
-    return load_for("answer", language).fill(
-        {"sentence": SENTENCES[question], "question": question, "language": "English"}
+    return load_for("read", language).fill(
+        {"passage": SENTENCES[question], "question": question, "language": "English"}
     )
 
 
