@@ -153,7 +153,8 @@ class Answer:
 
     `language` is the ISO 639-1 code of the question. `text` is empty when the program
     refuses: the wording of a refusal belongs to the display. `confidence` is in [0, 1].
-    `claims` are the parts of `text`; `disagree` says that two of them cannot both be true.
+    `claims` are the parts of `text`; `disagree` says that two of them give different
+    numbers from different files.
     `timings` are seconds by stage name. `tokens` counts prompt and generated tokens.
     """
 

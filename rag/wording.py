@@ -43,14 +43,14 @@ CLOSEST = {
     "zh": "最接近的内容（并非答案）：",
 }
 DISAGREE = {
-    "ar": "المستندات لا تتفق:",
-    "de": "Die Dokumente sind sich nicht einig:",
-    "en": "The documents disagree:",
-    "es": "Los documentos no coinciden:",
-    "fr": "Les documents ne concordent pas :",
-    "hi": "दस्तावेज़ एक-दूसरे से सहमत नहीं हैं:",
-    "ru": "Документы расходятся:",
-    "zh": "文件说法不一：",
+    "ar": "تذكر المستندات أرقامًا مختلفة:",
+    "de": "Die Dokumente nennen verschiedene Zahlen:",
+    "en": "The documents give different figures:",
+    "es": "Los documentos dan cifras distintas:",
+    "fr": "Les documents donnent des chiffres différents :",
+    "hi": "दस्तावेज़ों में अलग-अलग आँकड़े मिले:",
+    "ru": "В документах разные цифры:",
+    "zh": "各文件给出的数字不同：",
 }
 
 
@@ -65,5 +65,5 @@ def closest(language: str) -> str:
 
 
 def disagreement(language: str) -> str:
-    """Head an answer whose claims cannot both be true."""
+    """Head an answer of two figures from two files, which may or may not be of one thing."""
     return DISAGREE.get(language, DISAGREE["en"])
