@@ -358,8 +358,10 @@ def test_ctrl_c_is_one_line(ask: Run, models: dict[str, object]) -> None:
     one_error(ask("how many people moved into relief camps?"), 130, "Interrupted")
 
 
+# A shell lets what it starts in the background ignore SIGINT, and this test's run with it.
 SLOW_INDEX = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import rag.session
 from rag.models import ModelFile
 
