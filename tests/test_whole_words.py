@@ -100,3 +100,8 @@ def test_there_too_a_letter_keeps_its_marks_and_a_number_its_digits() -> None:
     assert text[slice(*whole_words(text, 0, 1))] == "ที่"
     assert text[slice(*whole_words(text, 2, 4))] == "ที่นี่"
     assert widened("有15,000人", "15", "15,000") == ("15,000", "15,000")
+
+
+def test_a_number_that_begins_in_a_word_takes_the_word_along() -> None:
+    assert whole_words("Z5% of it", 2, 3) == (0, 3)
+    assert whole_words("of Z5%", 3, 5) == (3, 6)

@@ -92,11 +92,12 @@ def whole_words(text: str, start: int, end: int) -> tuple[int, int]:
         for _, left, right in _iterate(text)
         if not _is_spaceless().search(text[left:right])
     )
-    for left, right in [*words_apart, *(m.span() for m in _WHOLE_NUMBER.finditer(text))]:
-        if left < start < right:
-            start = left
-        if left < end < right:
-            end = right
+    whole = [*words_apart, *(m.span() for m in _WHOLE_NUMBER.finditer(text))]
+    before = None
+    while before != (start, end):  # a number may begin in the middle of a word: Z5%
+        before = start, end
+        start = min([start, *(left for left, right in whole if left < start < right)])
+        end = max([end, *(right for left, right in whole if left < end < right)])
     while 0 < start < len(text) and unicodedata.category(text[start])[0] == "M":
         start -= 1
     while end < len(text) and unicodedata.category(text[end])[0] == "M":
