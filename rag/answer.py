@@ -68,6 +68,7 @@ class _Run:
 
     question: str
     language: str
+    several: bool
     found: Found
     on_text: Callable[[str], None]
     start: float = field(default_factory=time.perf_counter)
@@ -162,7 +163,7 @@ class Answerer:
         several = asks_for_several(question)
         start = time.perf_counter()
         found = self._search(question, within, WIDER if several else 1)
-        run = _Run(question, language(question), found, on_text, start)
+        run = _Run(question, language(question), several, found, on_text, start)
         run.timings["search"] = time.perf_counter() - start
         if not found.evidence or found.best_cosine < self._calibration.cosine_floor:
             return self._answer(run, [])
@@ -172,7 +173,7 @@ class Answerer:
         with run.timed("read"):
             readings = extract(question, found, self.reader, self._calibration)
         run.confidence = readings[0].confidence if readings else 0.0
-        return self._answer(run, self._claims(run, readings, several))
+        return self._answer(run, self._claims(run, readings))
 
     def _search(self, question: str, within: Collection[str] | None, wider: int) -> Found:
         s = self._settings
@@ -201,23 +202,23 @@ class Answerer:
             timings={**run.timings, "total": time.perf_counter() - run.start},
             tokens=run.tokens,
             claims=claims,
-            disagree=not asks_for_several(run.question) and disagree(said),
+            disagree=not run.several and disagree(said),
         )
 
-    def _claims(self, run: _Run, readings: Sequence[Reading], several: bool) -> list[_Said]:
+    def _claims(self, run: _Run, readings: Sequence[Reading]) -> list[_Said]:
         """Put the likeliest readings into words, those that are likely enough."""
-        share, most = (ONE_OF_SEVERAL, MOST_OF_SEVERAL) if several else (RUNNER_UP, MOST)
+        share, most = (ONE_OF_SEVERAL, MOST_OF_SEVERAL) if run.several else (RUNNER_UP, MOST)
         said: list[_Said] = []
-        bar = self._bar(several)
+        bar = self._bar(run.several)
         left = [r for r in readings if r.confidence >= bar]
         while left and len(said) < most:
             reading = left.pop(0)
             if said and reading.rank < share * said[0].reading.rank:
                 continue
-            claim = self._say(run, reading, first=not said, several=several)
+            claim = self._say(run, reading, first=not said)
             if claim and all(_differs(claim.text, other.text) for other in said):
                 said.append(claim)
-                if not several:
+                if not run.several:
                     # One document that says two things must not silence another one.
                     path = claim.reading.evidence.quote.chunk.path
                     left.sort(key=lambda r: r.evidence.quote.chunk.path == path)
@@ -236,7 +237,7 @@ class Answerer:
         normal = several and self._calibration.strictness == "normal"
         return (self._calibration.at("low") if normal else self._calibration).threshold
 
-    def _say(self, run: _Run, reading: Reading, *, first: bool, several: bool) -> _Said | None:
+    def _say(self, run: _Run, reading: Reading, *, first: bool) -> _Said | None:
         """Put one reading into the asker's words; `None` where it proves to be none."""
         quote = reading.evidence.quote.text
         if asks_whether(run.question) and len(words(quote)) <= SHORT:
@@ -250,7 +251,7 @@ class Answerer:
                 return told
             return replace(told, text=text, original=told.text)
         # Of a passage the generator would tell one thing, most often the same each time.
-        if not several and self._reads(quote, run.language):
+        if not run.several and self._reads(quote, run.language):
             return self._read(run, reading, first=first)
         return _told(reading)
 

@@ -78,7 +78,6 @@ class Phrasing:
     ) -> None:
         self._generator = generator
         self._embedder = embedder
-        self._vocabulary = vocabulary
         self._max_tokens = max_tokens
         self._lexicon = cache(lambda script: Lexicon(script, vocabulary(), embedder))
 

@@ -87,12 +87,7 @@ def word_spans(text: str) -> list[tuple[str, int, int]]:
 
 def whole_words(text: str, start: int, end: int) -> tuple[int, int]:
     """Widen `[start, end)` so that it cuts no word, no number and no letter from its marks."""
-    words_apart = (
-        (left, right)
-        for _, left, right in _iterate(text)
-        if not _is_spaceless().search(text[left:right])
-    )
-    whole = [*words_apart, *(m.span() for m in _WHOLE_NUMBER.finditer(text))]
+    whole = _wholes(text)
     before = None
     while before != (start, end):  # a number may begin in the middle of a word: Z5%
         before = start, end
@@ -103,6 +98,17 @@ def whole_words(text: str, start: int, end: int) -> tuple[int, int]:
     while end < len(text) and unicodedata.category(text[end])[0] == "M":
         end += 1
     return start, end
+
+
+@lru_cache(maxsize=16)
+def _wholes(text: str) -> tuple[tuple[int, int], ...]:
+    """Return what must not be cut; kept, because many spans of one text are widened in a row."""
+    apart = [
+        (left, right)
+        for _, left, right in _iterate(text)
+        if not _is_spaceless().search(text[left:right])
+    ]
+    return (*apart, *(match.span() for match in _WHOLE_NUMBER.finditer(text)))
 
 
 def numbers(text: str) -> list[str]:
