@@ -110,6 +110,27 @@ class FakeEmbedder:
         return int.from_bytes(digest[:8], "big") % (self.dimension - 1)
 
 
+class NearEmbedder:
+    """An embedder whose cosines with the first text of a batch are as told; 0 for others."""
+
+    identity, dimension = "near@1", 2
+
+    def __init__(self, cosines: Mapping[str, float]) -> None:
+        self.batches: list[list[str]] = []
+        self._cosines = cosines
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        self.batches.append(list(texts))
+        cosines = [1.0, *(self._cosines.get(text, 0.0) for text in texts[1:])]
+        return np.array([(c, (1 - c * c) ** 0.5) for c in cosines], dtype=np.float32)
+
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        return self.embed_queries(texts)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return [1] * len(texts)
+
+
 Script = str | Mapping[str, str] | Callable[[Sequence[Message]], str]
 
 

@@ -4,34 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pytest
+from conftest import NearEmbedder
 
-from rag.embedding import Vectors
 from rag.language import sound, words
 from rag.lexicon import NEAR, SPELLINGS, Lexicon, named, shared_names
-
-
-class Near:
-    """An embedder whose cosines with the first text of a batch are as told; 0 for others."""
-
-    identity, dimension = "near@1", 2
-
-    def __init__(self, cosines: Mapping[str, float]) -> None:
-        self.batches: list[list[str]] = []
-        self._cosines = cosines
-
-    def embed_queries(self, texts: Sequence[str]) -> Vectors:
-        self.batches.append(list(texts))
-        cosines = [1.0, *(self._cosines.get(text, 0.0) for text in texts[1:])]
-        return np.array([(c, (1 - c * c) ** 0.5) for c in cosines], dtype=np.float32)
-
-    def embed_passages(self, texts: Sequence[str]) -> Vectors:
-        return self.embed_queries(texts)
-
-    def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        return [1] * len(texts)
-
 
 VOCABULARY = ["▁William", "▁Willem", "iam", "▁Wilhelm", "▁विलियम", "▁the", "▁Vilhelm"]
 
@@ -42,7 +19,7 @@ def spelt(
     vocabulary: Sequence[str] = VOCABULARY,
     script: str = "Latin",
 ) -> str:
-    return Lexicon(script, vocabulary, Near(cosines)).spelling(words(word)[0])
+    return Lexicon(script, vocabulary, NearEmbedder(cosines)).spelling(words(word)[0])
 
 
 def test_these_sound_alike() -> None:
@@ -61,13 +38,13 @@ def test_what_is_not_near_enough_is_nothing() -> None:
 
 
 def test_what_sounds_otherwise_is_not_even_compared() -> None:
-    embedder = Near({"Berlin": 1.0})
+    embedder = NearEmbedder({"Berlin": 1.0})
     assert Lexicon("Latin", ["▁Berlin"], embedder).spelling("विलियम") == ""
     assert embedder.batches == []
 
 
 def test_the_word_and_its_spellings_are_embedded_together() -> None:
-    embedder = Near({})
+    embedder = NearEmbedder({})
     Lexicon("Latin", VOCABULARY, embedder).spelling("विलियम")
     assert embedder.batches == [["विलियम", "William", "Willem", "Wilhelm", "Vilhelm"]]
 
@@ -78,7 +55,7 @@ def test_only_so_many_are_compared_the_commonest_first() -> None:
         a + b for a in "aeiou" for b in ("l", "ll", "lo", "la", "le", "li", "lu", "lla", "lle")
     ]
     vocabulary = [f"▁V{v}m" for v in vowels]
-    embedder = Near({vocabulary[-1][1:]: 0.99, vocabulary[0][1:]: 0.9})
+    embedder = NearEmbedder({vocabulary[-1][1:]: 0.99, vocabulary[0][1:]: 0.9})
     assert len(vocabulary) > SPELLINGS
     lexicon = Lexicon("Latin", vocabulary, embedder)
     assert lexicon.spelling("विलियम") == vocabulary[0][1:]

@@ -4,33 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
 import pytest
-from conftest import Script, ScriptedGenerator
+from conftest import NearEmbedder, Script, ScriptedGenerator
 
-from rag.embedding import Vectors
 from rag.generation import Usage
 from rag.phrasing import Phrasing, Written, faithful, plain_digits, scales, showable
 from rag.prompts import REFUSAL, Message
-
-
-class Near:
-    """An embedder whose cosines with the first text of a batch are as told; 0 for others."""
-
-    identity, dimension = "near@1", 2
-
-    def __init__(self, cosines: Mapping[str, float]) -> None:
-        self._cosines = cosines
-
-    def embed_queries(self, texts: Sequence[str]) -> Vectors:
-        cosines = [1.0, *(self._cosines.get(text, 0.0) for text in texts[1:])]
-        return np.array([(c, (1 - c * c) ** 0.5) for c in cosines], dtype=np.float32)
-
-    def embed_passages(self, texts: Sequence[str]) -> Vectors:
-        return self.embed_queries(texts)
-
-    def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        return [1] * len(texts)
 
 
 def never() -> ScriptedGenerator:
@@ -43,7 +22,7 @@ def phrasing(
     vocabulary: Sequence[str] = (),
     max_tokens: int = 100,
 ) -> Phrasing:
-    return Phrasing(generator, Near(cosines or {}), lambda: vocabulary, max_tokens)
+    return Phrasing(generator, NearEmbedder(cosines or {}), lambda: vocabulary, max_tokens)
 
 
 # Translating, without a generator
