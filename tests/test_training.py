@@ -147,14 +147,14 @@ def examples(train_reader: ModuleType, seed: int, answer: str = ANSWER, **spans:
     question = train_reader.Question((0, 0), {"en": "What sat?", "hi": "क्या?"}, where)
     cut = {place: sentences(text) for place, text in PARAGRAPHS.items()}
     texts = train_reader.Texts({"en": PARAGRAPHS}, {"en": cut})
-    return train_reader.Examples([question], texts, random.Random(seed))
+    return train_reader.Examples([[question]], texts, random.Random(seed))
 
 
 def test_a_window_holds_the_answer_where_it_says(train_reader: ModuleType) -> None:
     windows = set()
     for seed in range(60):
         drawing = examples(train_reader, seed)
-        text, (start, end) = drawing._window(drawing.questions[0], "en")
+        text, (start, end) = drawing._window(drawing.sets[0][0], "en")
         assert text[start:end] == ANSWER
         assert text in PARAGRAPHS[0, 0]
         windows.add(text.strip())
@@ -168,7 +168,7 @@ def test_an_answer_over_two_sentences_is_held_whole(train_reader: ModuleType) ->
     answer = "sat down. Three green"
     for seed in range(30):
         drawing = examples(train_reader, seed, answer)
-        text, (start, end) = drawing._window(drawing.questions[0], "en")
+        text, (start, end) = drawing._window(drawing.sets[0][0], "en")
         assert text[start:end] == answer
 
 
@@ -176,7 +176,7 @@ def test_the_first_and_the_last_word_are_in_a_window(train_reader: ModuleType) -
     for answer in ("One", "flew", "flew."):
         for seed in range(20):
             drawing = examples(train_reader, seed, answer)
-            text, (start, end) = drawing._window(drawing.questions[0], "en")
+            text, (start, end) = drawing._window(drawing.sets[0][0], "en")
             assert text[start:end] == answer
 
 
@@ -184,7 +184,7 @@ def test_a_window_elsewhere_never_holds_the_answer(train_reader: ModuleType) -> 
     places = set()
     for seed in range(200):
         drawing = examples(train_reader, seed)
-        text = drawing._elsewhere(drawing.questions[0], "en")
+        text = drawing._elsewhere(drawing.sets[0][0], "en")
         assert text.strip()
         assert ANSWER not in text
         places |= {place for place, whole in PARAGRAPHS.items() if text in whole}
@@ -198,6 +198,26 @@ def test_about_a_third_of_the_examples_have_no_answer(train_reader: ModuleType) 
     assert 0.28 < without / 600 < 0.42
     assert {question for question, _, _ in drawn} == {"What sat?", "क्या?"}
     assert all(text[span[0] : span[1]] == ANSWER for _, text, span in drawn if span)
+
+
+def test_a_near_miss_is_drawn_from_its_article_and_has_no_answer(train_reader: ModuleType) -> None:
+    drawing = examples(train_reader, 5)
+    near = train_reader.Question((0, 0), {"en": "What flew to the sun?"}, {})
+    drawing = train_reader.Examples([[near]], drawing.texts, random.Random(5))
+    drawn = [drawing.draw() for _ in range(100)]
+    assert {(question, span) for question, _, span in drawn} == {("What flew to the sun?", None)}
+    own = [PARAGRAPHS[0, 0], PARAGRAPHS[0, 1]]
+    assert all(any(text in whole for whole in own) for _, text, _ in drawn)
+    assert all(any(text in whole for _, text, _ in drawn) for whole in own)
+
+
+def test_sets_are_drawn_by_their_shares(train_reader: ModuleType) -> None:
+    drawing = examples(train_reader, 5)
+    near = train_reader.Question((0, 0), {"en": "What flew to the sun?"}, {})
+    sets = [drawing.sets[0], [near] * 50]
+    drawing = train_reader.Examples(sets, drawing.texts, random.Random(5), (0.9, 0.1))
+    asked = [drawing.draw()[0] for _ in range(600)]
+    assert 0.06 < asked.count("What flew to the sun?") / 600 < 0.14
 
 
 def test_the_same_seed_draws_the_same(train_reader: ModuleType) -> None:
@@ -285,7 +305,80 @@ def test_the_held_out_articles_are_those_that_confidence_is_fitted_on(
     assert train_reader.HELD_OUT == calibrate.HELD_OUT
 
 
+# articles
+
+
+@pytest.fixture(scope="module")
+def written() -> ModuleType:
+    return module("articles")
+
+
+def test_the_written_articles_are_whole(written: ModuleType) -> None:
+    found = list(written.articles())
+    assert len(found) > 200
+    for article in found:
+        assert len(article.paragraphs) == 4, article.name
+        for paragraph in article.paragraphs:
+            answered = [q for q in paragraph.questions if q.answers]
+            assert len(answered) >= 4, article.name
+            assert len(answered) < len(paragraph.questions), article.name
+            for question in paragraph.questions:
+                assert set(question.asked) == set(article.languages)
+                assert set(question.answers) in (set(), set(article.languages))
+    assert 0.1 < sum(article.held_out for article in found) / len(found) < 0.2
+
+
+def article_file(folder: Path, name: str, answer: str = "red fox") -> None:
+    asked = {"en": "Which animal?", "hi": "कौन-सा जानवर?"}
+    texts = {"en": "One red fox ran.", "hi": "एक लाल लोमड़ी भागी।"}
+    questions = [
+        {"asked": asked, "answers": {"en": answer, "hi": "लाल लोमड़ी"}},
+        {"asked": {"en": "Which bird?", "hi": "कौन-सा पक्षी?"}},
+    ]
+    data = {"language": "hi", "paragraphs": [{"texts": texts, "questions": questions}]}
+    (folder / name).write_text(json.dumps(data), encoding="utf-8")
+
+
+def test_an_answer_stands_where_the_article_says(written: ModuleType, tmp_path: Path) -> None:
+    article_file(tmp_path, "A-12-fox.json")
+    [article] = written.articles(tmp_path)
+    [paragraph] = article.paragraphs
+    found, near = paragraph.questions
+    assert not article.held_out
+    assert {x: paragraph.texts[x][a:b] for x, (a, b) in found.answers.items()} == {
+        "en": "red fox",
+        "hi": "लाल लोमड़ी",
+    }
+    assert near.answers == {}
+
+
+@pytest.mark.parametrize("answer", ["blue fox", "n"])
+def test_an_answer_that_does_not_stand_there_once_is_an_error(
+    written: ModuleType, tmp_path: Path, answer: str
+) -> None:
+    article_file(tmp_path, "A-12-fox.json", answer)
+    with pytest.raises(ValueError, match=r"A-12-fox\.json: .* once"):
+        list(written.articles(tmp_path))
+
+
 # calibrate
+
+
+def test_the_written_questions_of_held_out_articles_are_asked(
+    calibrate: ModuleType, tmp_path: Path
+) -> None:
+    for name in ("A-12-fox.json", "A-13-fox.json"):
+        article_file(tmp_path, name)
+    texts, (found, near) = calibrate.written("hi", "en", tmp_path)
+    assert texts == {f"A-{n}-fox-0.txt": "One red fox ran." for n in (12, 13)}
+    assert (found.article, found.text, found.path) == (
+        "A-13-fox",
+        "कौन-सा जानवर?",
+        "A-13-fox-0.txt",
+    )
+    assert texts[found.path][found.start : found.end] == "red fox"
+    assert (found.answered, near.answered) == (True, False)
+    assert calibrate.written("ar", "en", tmp_path) == ({}, [])
 
 
 def test_thresholds_refuse_no_more_than_the_share(calibrate: ModuleType) -> None:
@@ -312,7 +405,7 @@ def test_the_curve_is_the_share_of_each_kind_below(calibrate: ModuleType) -> Non
 
 def row(calibrate: ModuleType, question: str, answerable: bool, margin: float = 0.0) -> Any:
     signals = calibrate.Signals(margin, 0.5, 0.25, True)
-    return calibrate.Row(13, question, "hi→hi", answerable, signals, False, 0.9)
+    return calibrate.Row("13", question, "hi→hi", answerable, signals, False, 0.9)
 
 
 def test_a_question_counts_by_its_best_sentence(calibrate: ModuleType) -> None:
@@ -334,7 +427,7 @@ def test_a_fit_finds_what_tells(calibrate: ModuleType) -> None:
         gold = rng.random() < 0.5
         margin = (2.0 if gold else -2.0) + rng.uniform(-1.9, 1.9)
         signals = calibrate.Signals(margin, rng.random(), 0.0, False)
-        rows.append(calibrate.Row(13 + n % 3, str(n), "hi→hi", True, signals, gold, 0.9))
+        rows.append(calibrate.Row(str(13 + n % 3), str(n), "hi→hi", True, signals, gold, 0.9))
     weights, apart = calibrate.fit(rows, ("margin", "cosine"), lambda r: r.gold)
     assert weights.weights["margin"] > 1
     assert abs(weights.weights["cosine"]) < weights.weights["margin"]
@@ -356,6 +449,6 @@ def test_only_questions_of_held_out_articles_are_asked(
         file.write_text(json.dumps(data), encoding="utf-8")
     texts, asked = calibrate.articles(tmp_path, "en", "hindi")
     assert len(texts) == 16
-    assert [a.article for a in asked] == [13, 14, 15]
+    assert [a.article for a in asked] == ["13", "14", "15"]
     assert {a.text for a in asked} == {"en?"}
     assert all(texts[a.path][a.start : a.end] == "answer" for a in asked)

@@ -1,24 +1,27 @@
 """Fit `rag/calibration.json`: how likely a sentence is to hold the answer.
 
-Needs the training files of XQuAD (Artetxe et al. 2020, CC BY-SA 4.0), articles 1 to 16:
+Needs the training files of XQuAD (Artetxe et al. 2020, CC BY-SA 4.0), articles 1 to 16, and
+the written articles (`training/articles`):
 
     python training/calibrate.py ../shared/xquad
 
-All sixteen articles are indexed, but only the questions of the last three are asked: the
-span reader was not trained on these. Each is asked twice, once with its paragraph in the
-index and once without, when it has no answer there while the rest of the article stays as
-near misses. They walk the path that users run. A logistic regression learns from each
-sentence that was read whether it holds the gold answer, and so which is the best; a second
-one learns from the best whether the question can be answered; a third one does where the
-generator read the passage around it, too. The thresholds are chosen on
-out-of-fold predictions (a fold is an article). Nothing else may be used here: the test
-files are for reporting only.
+All articles are indexed, those of XQuAD and the written ones apart, but only the questions
+of the held-out ones are asked: the span reader was not trained on these. Each is asked
+twice, once with its paragraph in the index and once without, when it has no answer there
+while the rest of the article stays as near misses; the written questions that nothing
+answers are asked, too. They walk the path that users run. A logistic regression learns from
+each sentence that was read whether it holds the gold answer, and so which is the best; a
+second one learns from the best whether the question can be answered; a third one does where
+the generator read the passage around it, too. The thresholds are chosen on out-of-fold
+predictions (a fold is an article). Nothing else may be used here: the test files are for
+reporting only. `--rows` keeps what was gathered, to fit again without asking.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -45,9 +48,17 @@ from rag.retrieve import Found, retrieve
 from rag.settings import Settings
 from rag.spans import SpanReader
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from articles import FOLDER
+from articles import articles as written_articles
+
 # Question and document languages; the generator reads where both are READ.
 PAIRS = (("hi", "hi"), ("en", "hi"), ("en", "en"), ("hi", "en"), ("ar", "ar"), ("ru", "es"))
+# The written questions are many: each is asked in two of four pairs, and of those in which
+# the generator reads, only every third.
+WRITTEN_PAIRS = PAIRS[:4]
 READ = ("en", "en")
+READ_EVERY = 3
 HELD_OUT = (13, 14, 15)
 FOUND = ("margin", "cosine", "keyword", "crossing")
 AFTER = ("margin", "cosine", "keyword", "refusal_logit", "agreement")
@@ -61,7 +72,7 @@ UNREAD = Calibration(_PLAIN, _PLAIN, _PLAIN, {"normal": 0.5}, 0.0)
 class Row:
     """One sentence that was read for one question; `best_cosine` is the question's."""
 
-    article: int
+    article: str
     question: str
     pair: str
     answerable: bool
@@ -77,14 +88,18 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question, the file that answers it, and the place of the answer there."""
+    """A question, the file that answers it, and the place of the answer there.
+
+    `answered` is false for one that sounds right and that no file answers.
+    """
 
     id: str
-    article: int
+    article: str
     text: str
     path: str
     start: int
     end: int
+    answered: bool = True
 
 
 def articles(folder: Path, asked: str, read: str) -> tuple[dict[str, str], list[Asked]]:
@@ -104,8 +119,31 @@ def articles(folder: Path, asked: str, read: str) -> tuple[dict[str, str], list[
                 answer = b["answers"][0]
                 start = answer["answer_start"]
                 span = (start, start + len(answer["text"]))
-                found.append(Asked(a["id"], number, a["question"], path, *span))
-    return texts, [x for x in found if x.article in HELD_OUT]
+                if number in HELD_OUT:
+                    found.append(Asked(a["id"], f"{number:02}", a["question"], path, *span))
+    return texts, found
+
+
+def written(asked: str, read: str, folder: Path = FOLDER) -> tuple[dict[str, str], list[Asked]]:
+    """Return the same of the written articles that are in both languages."""
+    texts: dict[str, str] = {}
+    found: list[Asked] = []
+    for article in written_articles(folder):
+        if not {asked, read} <= set(article.languages):
+            continue
+        for place, paragraph in enumerate(article.paragraphs):
+            path = f"{article.name}-{place}.txt"
+            texts[path] = paragraph.texts[read]
+            for number, question in enumerate(paragraph.questions):
+                if article.held_out:
+                    span = question.answers.get(read, (0, 0))
+                    found.append(
+                        Asked(
+                            f"{path}-{number}", article.name, question.asked[asked], path, *span,
+                            answered=read in question.answers,
+                        )
+                    )  # fmt: skip
+    return texts, found
 
 
 class Asking:
@@ -131,8 +169,9 @@ class Asking:
 
     def rows(self, asked: Asked, texts: Sequence[str], phrasing: Phrasing | None) -> Iterator[Row]:
         """Ask with and without the paragraph; with a generator, only of the best sentence."""
-        for answerable in (True, False):
-            within = None if answerable else [t for t in texts if t != asked.path]
+        for answerable in (True, False) if asked.answered else (False,):
+            without = asked.answered and not answerable
+            within = [t for t in texts if t != asked.path] if without else None
             found, readings = self.ask(asked, within)
             for reading in self._read(asked, readings, phrasing) if phrasing else readings:
                 quote = reading.evidence.quote
@@ -143,7 +182,7 @@ class Asking:
                     self.pair,
                     answerable,
                     reading.signals,
-                    here and quote.start < asked.end and asked.start < quote.end,
+                    answerable and here and quote.start < asked.end and asked.start < quote.end,
                     found.best_cosine,
                 )
 
@@ -179,20 +218,24 @@ def gather(folder: Path, settings: Settings) -> tuple[list[Row], list[Row]]:
     phrasing = Phrasing(lambda: generator, embedder, lambda: (), settings.max_tokens)
     found: list[Row] = []
     read: list[Row] = []
-    for pair in PAIRS:
-        texts, questions = articles(folder, *pair)
+    sets = [("", pair, *articles(folder, *pair)) for pair in PAIRS]
+    for number, pair in enumerate(WRITTEN_PAIRS):
+        texts, questions = written(*pair)
+        sets.append((" written", pair, texts, questions[number % 2 :: 2]))
+    for name_of_set, pair, texts, questions in sets:
         with tempfile.TemporaryDirectory() as name:
             documents, store = Path(name) / "documents", Path(name) / "store"
             documents.mkdir()
             for path, text in texts.items():
                 (documents / path).write_text(text, encoding="utf-8")
             index_documents([documents], replace(settings, store=store), embedder, silent)
-            asking = Asking("→".join(pair), Index.load(store), embedder, reader, settings)
-            for asked in questions:
+            label = "→".join(pair) + name_of_set
+            asking = Asking(label, Index.load(store), embedder, reader, settings)
+            for place, asked in enumerate(questions):
                 found += asking.rows(asked, list(texts), None)
-                if pair == READ:
+                if pair == READ and not (name_of_set and place % READ_EVERY):
                     read += asking.rows(asked, list(texts), phrasing)
-        print("→".join(pair), len(found), len(read), flush=True)
+        print(label, len(found), len(read), flush=True)
     return found, read
 
 
@@ -277,7 +320,8 @@ def fitted(found: Sequence[Row], read: Sequence[Row], seed: int) -> dict[str, An
         "cosine_floor": round(min(r.best_cosine for r in found if r.answerable) - 0.01, 4),
         "provenance": {
             "script": "training/calibrate.py",
-            "data": "XQuAD train articles 14-16 asked, 1-16 indexed",
+            "data": "XQuAD train articles 14-16 asked, 1-16 indexed; written articles 13 and 14 "
+            "of each series asked, all indexed",
             "seed": seed,
             "made": datetime.now(UTC).date().isoformat(),
             "sentences": len(found),
@@ -306,8 +350,19 @@ def main() -> None:
     parser.add_argument("xquad", type=Path)
     parser.add_argument("--out", type=Path, default=Path("rag/calibration.json"))
     parser.add_argument("--seed", type=int, default=20)
+    parser.add_argument("--rows", type=Path, help="where the gathered rows are kept")
     args = parser.parse_args()
-    value = fitted(*gather(args.xquad, Settings.load(env={})), args.seed)
+    if args.rows and args.rows.exists():
+        found, read = (
+            [Row(**{**row, "signals": Signals(**row["signals"])}) for row in rows]
+            for rows in json.loads(args.rows.read_text("utf-8"))
+        )
+    else:
+        found, read = gather(args.xquad, Settings.load(env={}))
+        if args.rows:
+            rows = [[asdict(row) for row in rows] for rows in (found, read)]
+            args.rows.write_text(json.dumps(rows), "utf-8")
+    value = fitted(found, read, args.seed)
     args.out.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(json.dumps(value, indent=1, ensure_ascii=False))
 

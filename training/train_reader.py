@@ -1,12 +1,14 @@
 """Train the span reader: low-rank updates of multilingual-e5-small and a start/end head.
 
-    python training/train_reader.py ../shared/xquad --made training/made_questions.jsonl
+    python training/train_reader.py ../shared/xquad
 
-reads `xquad.<language>.train.json` (articles 1 to 16, CC BY-SA 4.0) in twelve languages
-and the questions that `training/make_questions.py` made of the same articles, and writes
-`rag/span_reader.safetensors`. The last three articles are held out: `training/calibrate.py`
-fits the confidence on them. Everything is drawn with fixed seeds; bf16 sums differ a little
-between processors, so another machine gives another file of the same worth.
+reads `xquad.<language>.train.json` (articles 1 to 16, CC BY-SA 4.0) in twelve languages,
+the questions that `training/make_questions.py` made of the same articles, and the parallel
+articles that were written for it (`training/articles`), and writes
+`rag/span_reader.safetensors`. XQuAD's last three articles and an eighth of the written ones
+are held out: `training/calibrate.py` fits the confidence on them. Everything is drawn with
+fixed seeds; bf16 sums differ a little between processors, so another machine gives another
+file of the same worth.
 
 A question is read over a window of one to four sentences, in the same language half the
 time and in any other else; a third of the windows do not hold the answer, and then the
@@ -14,10 +16,12 @@ reader has to point at the first token (Devlin et al. 2019, "BERT", section 4.3)
 updates are LoRA's (Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models")
 on every linear layer.
 
-It runs in two stages: the first on XQuAD alone; then the model of the first stage marks the
-answers of the made questions, which are English, in the other languages' texts (kept where
-its mark has the very numbers of the English answer, or is sure and sounds like it), and the
-second stage goes on with both.
+It runs in three stages, each from the weights of the one before. The first is on XQuAD
+alone; its model marks the answers of the made questions, which are English, in the other
+languages' texts (kept where its mark has the very numbers of the English answer, or is sure
+and sounds like it), and the second is on both. The third adds the written articles, with
+questions that are near misses: they name what the article tells of, and nothing there
+answers them. `--stage 3 --from weights` runs the third alone.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import sys
 import time
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -41,11 +46,18 @@ from rag.models import SilentProgress, resolve_embedder
 from rag.settings import Settings
 from rag.spans import BASE, LINEAR, SCALE, SpanReader
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from articles import articles
+
 LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh")
 HELD_OUT = (13, 14, 15)
+WRITTEN = 100  # the number of the first written article, beyond those of XQuAD
 RANK = 32
 BATCH = 16
-UNANSWERABLE = 0.35
+UNANSWERABLE = 0.35  # of the questions that have an answer elsewhere
+# How often the third stage draws from XQuAD, the made questions, the written ones and the
+# near misses.
+SHARES = (0.27, 0.06, 0.52, 0.15)
 SAME_LANGUAGE = 0.5
 LONGEST = 320  # tokens
 CLIP = 1.0
@@ -58,7 +70,7 @@ Place = tuple[int, int]  # article, paragraph
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question as asked in each language, and its span in each text that has one."""
+    """A question as asked in each language, and its span in each text; none: a near miss."""
 
     place: Place
     asked: dict[str, str]
@@ -161,19 +173,42 @@ def load_made(path: Path) -> list[Question]:
     return found
 
 
-class Examples:
-    """Draws (question, window, span or nothing)."""
+def load_written(texts: Texts) -> list[Question]:
+    """Read the written articles that are not held out; their texts are added to `texts`."""
+    found = []
+    for number, article in enumerate(articles(), WRITTEN):
+        if article.held_out:
+            continue
+        for p, paragraph in enumerate(article.paragraphs):
+            for language, text in paragraph.texts.items():
+                texts.text.setdefault(language, {})[number, p] = text
+                texts.sentences.setdefault(language, {})[number, p] = sentences(text)
+            found += [Question((number, p), q.asked, q.answers) for q in paragraph.questions]
+    return found
 
-    def __init__(self, questions: Sequence[Question], texts: Texts, rng: random.Random) -> None:
-        self.questions = questions
+
+class Examples:
+    """Draws (question, window, span or nothing) from several sets, each with its share."""
+
+    def __init__(
+        self,
+        sets: Sequence[Sequence[Question]],
+        texts: Texts,
+        rng: random.Random,
+        shares: Sequence[float] | None = None,
+    ) -> None:
+        self.sets = sets
         self.texts = texts
         self.rng = rng
+        self.shares = shares or [len(questions) for questions in sets]
 
     def draw(self) -> tuple[str, str, tuple[int, int] | None]:
         """Draw one example."""
         rng = self.rng
-        question = rng.choice(self.questions)
+        question = rng.choice(rng.choices(self.sets, self.shares)[0])
         asked = rng.choice(_weighted(question.asked))
+        if not question.spans:
+            return question.asked[asked], self._near(question), None
         read = asked
         if asked not in question.spans or rng.random() >= SAME_LANGUAGE:
             read = rng.choice(_weighted(question.spans))
@@ -199,6 +234,18 @@ class Examples:
         left, right = cut[first][0], cut[last][1]
         text = self.texts.text[language][question.place][left:right]
         return text, (start - left, end - left)
+
+    def _near(self, question: Question) -> str:
+        """Return sentences of the article of a question that none of it answers."""
+        rng, (article, _) = self.rng, question.place
+        language = rng.choice(_weighted(question.asked))
+        cut = self.texts.sentences[language]
+        place = question.place
+        if rng.random() < 0.3:
+            place = rng.choice([p for p in cut if p[0] == article])
+        first = rng.randrange(len(cut[place]))
+        last = min(len(cut[place]) - 1, first + rng.choice((0, 0, 1, 2, 3)))
+        return self.texts.text[language][place][cut[place][first][0] : cut[place][last][1]]
 
     def _elsewhere(self, question: Question, language: str) -> str:
         """Return sentences that do not answer: of the paragraph, the article, or any other."""
@@ -328,48 +375,57 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("xquad", type=Path)
-    parser.add_argument("--made", type=Path, required=True)
-    parser.add_argument("--steps", type=int, nargs=2, default=(1000, 500))
-    parser.add_argument("--rates", type=float, nargs=2, default=(4e-4, 3e-4))
-    parser.add_argument("--first", type=Path, help="the first stage's weights, if it ran before")
+    parser.add_argument("--made", type=Path, default=Path("training/made_questions.jsonl"))
+    parser.add_argument("--steps", type=int, nargs=3, default=(1000, 500, 1500))
+    parser.add_argument("--rates", type=float, nargs=3, default=(4e-4, 3e-4, 3e-4))
+    parser.add_argument("--stage", type=int, choices=(1, 2, 3), default=1, help="begin here")
+    parser.add_argument("--from", dest="weights", type=Path, help="the weights to begin from")
+    parser.add_argument("--first", type=Path, help="the first stage's weights, to mark with")
     parser.add_argument("--out", type=Path, default=Path("rag/span_reader.safetensors"))
     return parser.parse_args()
 
 
 def main() -> None:
-    """Train both stages and write the weights."""
+    """Train the stages and write the weights."""
     args = arguments()
     questions, texts = load_xquad(args.xquad)
     kept = [q for q in questions if q.place[0] not in HELD_OUT]
     print(f"{len(kept)} of {len(questions)} questions are trained on", flush=True)
     file = resolve_embedder(BASE, Settings.load(env={}), SilentProgress())
-    first = args.first or args.out.with_suffix(".first.safetensors")
-    about = {"base": file.identity, "licence": "CC-BY-SA-4.0", "data": "XQuAD articles 1-13"}
+    data = "XQuAD articles 1-13, training/made_questions.jsonl, training/articles"
+    about = {"base": file.identity, "licence": "CC-BY-SA-4.0", "data": data}
 
-    def fresh() -> Backbone:
+    def backbone() -> Backbone:
         return SentenceTransformerEmbedder.load(file).backbone()
 
-    if args.first is None:
-        model, tokenizer = Trained(fresh().encoder), fresh().tokenizer
-        train(
-            model,
-            tokenizer,
-            Examples(kept, texts, random.Random(1)),
-            args.steps[0],
-            args.rates[0],
-            1,
-        )
-        save_file(model.weights(), first, about)
+    def stage(number: int, examples: Examples, weights: Path | None, out: Path) -> Path:
+        if number < args.stage:
+            return out
+        model = Trained(backbone().encoder)
+        if weights is not None:
+            model.restore(load_file(weights))
+        steps, rate = args.steps[number - 1], args.rates[number - 1]
+        train(model, backbone().tokenizer, examples, steps, rate, number)
+        save_file(model.weights(), out, about)
+        return out
+
+    first = args.first or args.out.with_suffix(".first.safetensors")
+    stage(1, Examples([kept], texts, random.Random(1)), None, first)
     made = [q for q in load_made(args.made) if q.place[0] not in HELD_OUT]
-    reader, rng = SpanReader.load(first, fresh()), random.Random(2)
+    reader, rng = SpanReader.load(first, backbone()), random.Random(2)
     marked = [mark(reader, q, texts, ["hi", *rng.sample(LANGUAGES, 2)]) for q in made]
     places = sum(len(q.spans) - 1 for q in marked)
     print(f"{len(marked)} made questions, {places} marked in other languages", flush=True)
-    model = Trained(fresh().encoder)
-    model.restore(load_file(first))
-    examples = Examples([*kept, *marked], texts, random.Random(2))
-    train(model, fresh().tokenizer, examples, args.steps[1], args.rates[1], 2)
-    save_file(model.weights(), args.out, about)
+    second = args.out.with_suffix(".second.safetensors")
+    begin = args.weights if args.stage == 2 else first
+    stage(2, Examples([[*kept, *marked]], texts, random.Random(2)), begin, second)
+    written = load_written(texts)
+    answered = [q for q in written if q.spans]
+    missed = [q for q in written if not q.spans]
+    print(f"{len(answered)} written questions, {len(missed)} near misses", flush=True)
+    sets = [kept, marked, answered, missed]
+    begin = args.weights if args.stage == 3 else second
+    stage(3, Examples(sets, texts, random.Random(3), SHARES), begin, args.out)
 
 
 if __name__ == "__main__":
