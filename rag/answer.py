@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from rag.calibration import Calibration
-from rag.citing import citation, locate, supports
+from rag.citing import citation, locate, overlap, supports
 from rag.datatypes import Answer, Claim, Evidence, Quote
 from rag.embedding import Embedder
 from rag.extraction import Reading, extract, read_sentences
@@ -335,12 +335,6 @@ def passage(quote: Quote) -> str:
     """Return the chunk around a quote without the sentences that give orders."""
     text = quote.chunk.text
     return " ".join(text[a:b] for a, b in sentences(text) if not gives_orders(text[a:b]))
-
-
-def overlap(one: str, other: str) -> float:
-    """Return the token F1 of two texts, in [0, 1], by sets of words."""
-    a, b = set(words(one)), set(words(other))
-    return 2 * len(a & b) / (len(a) + len(b)) if a and b else 0.0
 
 
 def disagree(said: Sequence[_Said]) -> bool:

@@ -83,3 +83,9 @@ def citation(number: int, evidence: Evidence, date: str = "") -> Citation:
     """Make the citation of a sentence under the number that the reader sees."""
     quote = evidence.quote
     return Citation(number, quote.chunk.path, quote.chunk.page, quote, evidence.also, date)
+
+
+def overlap(one: str, other: str) -> float:
+    """Return the token F1 of two texts, in [0, 1], by sets of words."""
+    a, b = set(words(one)), set(words(other))
+    return 2 * len(a & b) / (len(a) + len(b)) if a and b else 0.0

@@ -3,31 +3,39 @@
 Across scripts the slice is translated: what is all digits or already in the asker's script
 stays, countries, months and the like are named as CLDR has them, and only the rest is asked of
 the generator, twice, with and without the question. Of these, and of the slice spelt by the
-lexicon where it knows every word, the embedder takes the nearest in meaning to the slice. One
-that has other numbers, or is too far, is none: then the slice itself is shown. This module
-decides nothing about truth or citations.
+lexicon where it knows every word, one that has other numbers is none. The default generator
+was trained to translate, and how likely a translation of its is right was fitted, too; of
+another generator's the nearest in meaning to the slice is taken. One that is not likely, or
+not near, is none: then the slice itself is shown. This module decides nothing about truth or
+citations.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib import resources
 from itertools import pairwise
 
-from rag.citing import claim_of
+from rag.calibration import Weights
+from rag.citing import claim_of, overlap
 from rag.embedding import Embedder
 from rag.generation import Generator, Usage
 from rag.language import dominant_script, numbers, text_language, word_spans, words
 from rag.language.identify import COMMON
 from rag.lexicon import LONGEST_NAME, Lexicon, named, shared_names
-from rag.prompts import REFUSAL, Message, as_data, load_for
+from rag.prompts import REFUSAL, Message, as_data, load, load_for
 
 # A translation must be so near to the original, as a cosine of the embedder; and it has at
 # most so many words more than twice as many (benchmarks/LOG.md).
 NEAR = 0.87
 MORE_WORDS = 3
+# The least mean log-likelihood: that of what the generator did not write.
+UNLIKELY = -5.0
 # Spaces that group digits (8 500): no number ends at them.
 HARD_SPACES = "\u00a0\u2009\u202f"
 # Words that multiply a number, by power of ten; a translation may not change them.
@@ -46,7 +54,8 @@ LANGUAGE_NAMES = {
     "el": "Greek", "en": "English", "es": "Spanish", "fa": "Persian", "fr": "French",
     "gu": "Gujarati", "he": "Hebrew", "hi": "Hindi", "id": "Indonesian", "it": "Italian",
     "ja": "Japanese", "kn": "Kannada", "ko": "Korean", "ml": "Malayalam", "nl": "Dutch",
-    "pa": "Punjabi", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian",
+    "mr": "Marathi", "pa": "Punjabi", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian",
+    "ru": "Russian",
     "sv": "Swedish", "ta": "Tamil", "te": "Telugu", "th": "Thai", "tr": "Turkish",
     "uk": "Ukrainian", "ur": "Urdu", "vi": "Vietnamese", "zh": "Chinese",
 }  # fmt: skip
@@ -61,6 +70,56 @@ class Written:
 
     text: str
     refusal: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What may be a translation of a phrase.
+
+    `cosine` is its nearness in meaning, `likelihood` the mean logarithm of the probabilities
+    of its tokens, and `agreement` the lower token F1 with what the generator wrote with and
+    without the question.
+    """
+
+    text: str
+    cosine: float
+    likelihood: float
+    agreement: float
+
+    def features(self) -> dict[str, float]:
+        """Return the numbers that the weights apply to."""
+        return {
+            "cosine": self.cosine,
+            "likelihood": self.likelihood,
+            "agreement": self.agreement,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Which of several translations is the best, and from when on it is shown.
+
+    `weights` of None order by cosine: what is known of a generator that nobody calibrated.
+    """
+
+    weights: Weights | None
+    threshold: float
+
+    @staticmethod
+    @cache
+    def shipped() -> Trust:
+        """Load what was fitted for the trained translator (`training/calibrate_translator.py`)."""
+        value = json.loads(resources.files("rag").joinpath("translator.json").read_text("utf-8"))
+        return Trust(Weights.from_json(value["right"]), float(value["threshold"]))
+
+    def of(self, candidate: Candidate) -> float:
+        """Return how far a candidate is to be trusted; comparable with `threshold`."""
+        if self.weights is None:
+            return candidate.cosine
+        return self.weights.probability(candidate.features())
+
+
+NEARNESS = Trust(None, NEAR)
 
 
 class Phrasing:
@@ -146,15 +205,33 @@ class Phrasing:
             return plain_digits(phrase)
         if known := self._spell(phrase, language, None):
             return known
-        found = [self._ask(phrase, asked, language, usages) for asked in ("", question)]
-        found.append(self._spell(phrase, language, self._lexicon(script)))
-        fair = [text for text in dict.fromkeys(found) if faithful(text, phrase, script)]
+        found = self.candidates(phrase, question, language, usages)
+        trust = Trust.shipped() if self._generator().translator else NEARNESS
+        best = max(found, key=trust.of, default=None)
+        return best.text if best and trust.of(best) >= trust.threshold else ""
+
+    def candidates(
+        self, phrase: str, question: str, language: str, usages: list[Usage]
+    ) -> list[Candidate]:
+        """Return what may be the translation of a phrase: nothing with other numbers."""
+        script = dominant_script(question)
+        asked = [self._ask(phrase, about, language, usages) for about in ("", question)]
+        likelihood = dict(reversed(asked))
+        spelt = self._spell(phrase, language, self._lexicon(script))
+        texts = dict.fromkeys([*(text for text, _ in asked), spelt])
+        fair = [text for text in texts if faithful(text, phrase, script)]
         if not fair:
-            return ""
+            return []
         vectors = self._embedder.embed_queries([phrase, *fair])
-        cosines = vectors[1:] @ vectors[0]
-        best = int(cosines.argmax())
-        return fair[best] if cosines[best] >= NEAR else ""
+        return [
+            Candidate(
+                text,
+                cosine=float(cosine),
+                likelihood=likelihood.get(text, UNLIKELY),
+                agreement=min(overlap(text, other) for other, _ in asked),
+            )
+            for text, cosine in zip(fair, vectors[1:] @ vectors[0], strict=True)
+        ]
 
     def _spell(self, phrase: str, language: str, lexicon: Lexicon | None) -> str:
         """Return the phrase where every word is a number or a known name; else ''.
@@ -181,9 +258,15 @@ class Phrasing:
             said = said[count:]
         return spelt + phrase[done:]
 
-    def _ask(self, phrase: str, asked: str, language: str, usages: list[Usage]) -> str:
-        generator = self._generator()
-        messages = load_for("translate", language).fill(
+    def _ask(
+        self, phrase: str, asked: str, language: str, usages: list[Usage]
+    ) -> tuple[str, float]:
+        """Return what the generator writes, and the mean log-likelihood of its tokens."""
+        generator, prompt = self._generator(), load_for("translate", language)
+        if generator.translator is not None:
+            # What it was trained with; worked examples would only take time.
+            generator, prompt = generator.translator, load("translator")
+        messages = prompt.fill(
             {
                 "phrase": as_data(phrase),
                 "asked": f"\n(it answers: {as_data(asked)})" if asked else "",
@@ -191,12 +274,14 @@ class Phrasing:
             }
         )
         if generator.count(messages) + self._max_tokens > generator.context:
-            return ""
+            return "", UNLIKELY
         usages.append(usage := Usage())
         # A translation is about as long as the original: what runs on is none.
         most = min(self._max_tokens, 12 + 4 * len(phrase))
         pieces = generator.stream(messages, usage, max_tokens=most, refusal=REFUSAL)
-        return claim_of("".join(pieces))
+        text = claim_of("".join(pieces))
+        said = [math.log(max(p, 1e-9)) for p in usage.probabilities]
+        return text, max(sum(said) / len(said), UNLIKELY) if said else UNLIKELY
 
 
 def faithful(text: str, phrase: str, script: str) -> bool:

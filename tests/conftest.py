@@ -20,7 +20,7 @@ import pytest
 from rag.answer import Answerer
 from rag.calibration import Calibration, Weights
 from rag.embedding import Vectors
-from rag.generation import Usage
+from rag.generation import Generator, Usage
 from rag.index import Index
 from rag.ingest import index_documents
 from rag.language import word_spans, words
@@ -154,6 +154,7 @@ class ScriptedGenerator:
     ) -> None:
         self.identity = identity
         self.context = context
+        self.translator: Generator | None = None
         self.prompts: list[list[Message]] = []
         self._script = script
         self._refusal = refusal

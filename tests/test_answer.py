@@ -17,7 +17,7 @@ from conftest import (
     ScriptedGenerator,
 )
 
-from rag.answer import Answerer, overlap
+from rag.answer import Answerer
 from rag.calibration import Calibration, Weights
 from rag.errors import GenerationError, UsageError
 from rag.index import Index
@@ -1014,17 +1014,3 @@ def test_the_shipped_calibration_is_the_default(
     answerer = Answerer(small_index, embedder, unread, unwanted, settings)
     assert shipped.cosine_floor > 0.6
     assert answerer.ask(TROOPS).refused
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "expected"),
-    [
-        ("8,500 people", "8,500 people", 1.0),
-        ("about 8,500 people", "8,500", 0.5),  # one word of three, one of one
-        ("8,500", "15,000", 0.0),
-        ("", "15,000", 0.0),
-        ("", "", 0.0),
-    ],
-)
-def test_overlap(one: str, other: str, expected: float) -> None:
-    assert overlap(one, other) == pytest.approx(expected)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.citing import citation, claim_of, locate, supports
+from rag.citing import citation, claim_of, locate, overlap, supports
 from rag.datatypes import Chunk, Evidence, Quote
 
 SENT = "उत्तर कोरिया ने रूस में लगभग 15,000 सैनिक भेजे हैं।"
@@ -123,3 +123,17 @@ def test_nothing_raises_and_new_numbers_are_never_supported(claim: str, sentence
     claim_of(claim)
     supports(claim, sentence)
     assert not supports(f"{claim} 98765432123", sentence)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("8,500 people", "8,500 people", 1.0),
+        ("about 8,500 people", "8,500", 0.5),  # one word of three, one of one
+        ("8,500", "15,000", 0.0),
+        ("", "15,000", 0.0),
+        ("", "", 0.0),
+    ],
+)
+def test_overlap(one: str, other: str, expected: float) -> None:
+    assert overlap(one, other) == pytest.approx(expected)

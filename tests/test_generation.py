@@ -10,7 +10,7 @@ import pytest
 from rag.errors import GenerationError, ModelCorrupt
 from rag.generation import LlamaGenerator, Usage, physical_cores
 from rag.models import ModelFile, SilentProgress, resolve_generator
-from rag.prompts import REFUSAL, Message
+from rag.prompts import REFUSAL, Message, load
 from rag.settings import Settings
 
 SMALL = "qwen2.5-coder-0.5b-instruct"
@@ -77,3 +77,17 @@ def test_a_file_cut_in_the_middle_is_one_line(weights: ModelFile, tmp_path: Path
     with pytest.raises(ModelCorrupt, match="cannot load") as error:
         LlamaGenerator.load(file, context=512)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.models
+def test_the_translator_translates_and_leaves_the_generator_as_it_was() -> None:
+    settings = Settings.load()
+    file = resolve_generator(settings.generator, settings, SilentProgress())
+    generator = LlamaGenerator.load(file, context=512)
+    assert generator.translator is not None
+    before, after = Usage(), Usage()
+    first = say(generator, CAPITAL, before)
+    phrase: dict[str, str] = {"phrase": "अलेक्जेंडर फ्लेमिंग", "asked": "", "language": "English"}
+    assert say(generator.translator, load("translator").fill(phrase)) == "Alexander Fleming"
+    assert say(generator, CAPITAL, after) == first
+    assert after.probabilities == before.probabilities

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,8 +15,11 @@ from jinja2 import TemplateSyntaxError
 
 from rag.errors import ModelCorrupt
 from rag.generation import LlamaGenerator, loading
+from rag.generation import llama as llm
 from rag.generation.engine import LlamaEngine
-from rag.models import ModelFile
+from rag.generation.llama import TRANSLATOR_BASE
+from rag.models import ModelFile, catalogue
+from rag.settings import Settings
 
 # Tokens by number: texts, the first three of control tokens.
 PIECES = (b"<s>", b"</s>", b"<|channel|>", b"\xe0\xa4", b"\xb8", b"NOT", b" six", b"<|start|>")
@@ -25,6 +30,7 @@ class FakeLlama:
     """Generates its script; `evaluated` and `flags` remember how it was called."""
 
     model = SimpleNamespace()
+    ctx = SimpleNamespace()
 
     def __init__(self, script: Sequence[int] = (), add_bos: str = "true") -> None:
         self.metadata = {"tokenizer.ggml.add_bos_token": add_bos}
@@ -158,3 +164,63 @@ def test_llama_is_asked_for_no_more_than_it_was_trained_for(
     monkeypatch.setattr(loading, "trained_context", lambda path: trained)
     LlamaGenerator.load(ModelFile("some", "/x/some.gguf", None, "some@1"), context=context)
     assert asked == [window]
+
+
+# Adapters
+
+
+class Library:
+    """What llama.cpp is told about adapters; `set` holds how many it uses, call by call."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, broken: bool = False) -> None:
+        self.loaded: list[str] = []
+        self.set: list[int] = []
+        self._broken = broken
+        for name in ("llama_adapter_lora_init", "llama_set_adapters_lora"):
+            monkeypatch.setattr(llama_cpp.llama_cpp, name, getattr(self, name))
+
+    def llama_adapter_lora_init(self, model: Any, path: bytes) -> Any:
+        self.loaded.append(path.decode())
+        return None if self._broken else ctypes.pointer(ctypes.c_void_p(1))
+
+    def llama_set_adapters_lora(self, ctx: Any, adapters: Any, count: int, scales: Any) -> int:
+        assert [*scales] == [1.0] * count
+        self.set.append(count)
+        return 0
+
+
+def test_an_adapter_is_used_by_its_own_engine_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    library, llama = Library(monkeypatch), FakeLlama([1])
+    plain = LlamaEngine(llama)
+    adapted = plain.adapted(Path("some.gguf"))
+    for engine in (plain, plain, adapted, adapted, plain, adapted):
+        list(engine.run([3, 4, 6], [3, 4], "NOT"))
+    assert library.set == [1, 0, 1]  # at each change, and not before the first
+    assert library.loaded == ["some.gguf"]
+    # What was read with other weights is no state to go on from.
+    assert llama.evaluated == [[3, 4]] * 4
+
+
+def test_an_adapter_that_cannot_be_loaded_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    Library(monkeypatch, broken=True)
+    adapted = LlamaEngine(FakeLlama([1])).adapted(Path("broken.gguf"))
+    with pytest.raises(ModelCorrupt, match=r"the adapter broken\.gguf\. Reinstall") as error:
+        list(adapted.run([3], [], "NOT"))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("sha256", "expected"), [(TRANSLATOR_BASE, True), ("0" * 64, False)])
+def test_only_the_weights_it_was_trained_on_have_a_translator(
+    monkeypatch: pytest.MonkeyPatch, sha256: str, expected: bool
+) -> None:
+    llama = FakeLlama()
+    llama.metadata["tokenizer.chat_template"] = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    monkeypatch.setattr(llm, "load_engine", lambda *_, **__: LlamaEngine(llama))
+    generator = LlamaGenerator.load(ModelFile("n", "p", sha256, "n@1"), context=64)
+    assert (generator.translator is not None) is expected
+
+
+def test_the_translator_belongs_to_the_default_generator() -> None:
+    model = catalogue.find(Settings.load(env={}).generator)
+    assert model is not None
+    assert {route[0].sha256 for route in model.routes} == {TRANSLATOR_BASE}

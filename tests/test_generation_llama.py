@@ -1,14 +1,13 @@
-"""The generator over a fake engine: thinking, budgets, the trained window, what fits."""
+"""The generator over a fake engine: thinking, budgets, the trained window."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
-from conftest import ScriptedGenerator
 
 from rag.errors import GenerationError
-from rag.generation import LlamaGenerator, Usage, fitting
+from rag.generation import LlamaGenerator, Usage
 from rag.generation.engine import Step
 from rag.generation.llama import BLANKS, THINKING_TOKENS
 from rag.prompts import REFUSAL, Message
@@ -177,32 +176,3 @@ def test_an_engine_that_fails_is_one_line() -> None:
 
     with pytest.raises(GenerationError, match=r"llama\.cpp stopped: llama_decode returned 1"):
         say(Failing([]))
-
-
-# Less evidence for a small window
-
-
-def build(items: Sequence[str]) -> list[Message]:
-    return [{"role": "user", "content": " ".join(["question", *items])}]
-
-
-SENTENCES = ["one two three", "four five", "six", "seven eight"]  # 4, 6, 7, 9 words with it
-
-
-@pytest.mark.parametrize(
-    ("context", "kept"), [(99, 4), (19, 4), (18, 3), (17, 3), (16, 2), (15, 1), (14, 1)]
-)
-def test_as_much_evidence_as_fits_is_kept(context: int, kept: int) -> None:
-    generator = ScriptedGenerator(context=context)
-    assert list(fitting(generator, build, SENTENCES, max_tokens=10)) == SENTENCES[:kept]
-
-
-def test_no_evidence_fits_any_window() -> None:
-    assert list(fitting(ScriptedGenerator(context=1), build, [], max_tokens=10)) == []
-
-
-@pytest.mark.parametrize("items", [SENTENCES, SENTENCES[:1]])
-def test_a_window_too_small_for_one_sentence_is_one_line(items: list[str]) -> None:
-    with pytest.raises(GenerationError, match=r"room for 13 tokens.* takes 14") as caught:
-        fitting(ScriptedGenerator(context=13), build, items, max_tokens=10)
-    assert "--generator" in str(caught.value)

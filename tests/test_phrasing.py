@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from conftest import NearEmbedder, Script, ScriptedGenerator
 
+from rag.calibration import Weights
 from rag.generation import Usage
-from rag.phrasing import Phrasing, Written, faithful, plain_digits, scales, showable
+from rag.phrasing import (
+    Candidate,
+    Phrasing,
+    Trust,
+    Written,
+    faithful,
+    plain_digits,
+    scales,
+    showable,
+)
 from rag.prompts import REFUSAL, Message
 
 
@@ -117,6 +128,89 @@ def test_the_generator_is_asked_twice_with_and_without_the_question() -> None:
     assert with_it == "तटीय ज़िलों से\n(it answers: Where do they come from?)"
     assert len(usages) == 2
     assert all(u.probabilities for u in usages)
+
+
+def trusting(monkeypatch: pytest.MonkeyPatch, threshold: float, **weights: float) -> None:
+    """Let translations of a trained generator be judged by these weights alone."""
+    every = {"cosine": 0.0, "likelihood": 0.0, "agreement": 0.0, **weights}
+    monkeypatch.setattr(Trust, "shipped", lambda: Trust(Weights(0.0, every), threshold))
+
+
+def test_a_generator_that_was_trained_to_translate_does_it_without_examples(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trusting(monkeypatch, 0.5)
+    generator, trained = ScriptedGenerator("never asked"), ScriptedGenerator("coastal districts")
+    generator.translator = trained
+    ready = phrasing(lambda: generator, {"coastal districts": 0.9})
+    said = ready.translate("तटीय ज़िलों से", "Where from?", "en", [])
+    assert said == "coastal districts"
+    assert generator.prompts == []
+    assert trained.prompts == [
+        [
+            {"role": "system", "content": "Translate into English."},
+            {"role": "user", "content": "तटीय ज़िलों से"},
+        ],
+        [
+            {"role": "system", "content": "Translate into English."},
+            {"role": "user", "content": "तटीय ज़िलों से\n(it answers: Where from?)"},
+        ],
+    ]
+
+
+class Doubtful(ScriptedGenerator):
+    """Gives each token of an answer the probability that its first word names."""
+
+    def stream(
+        self, messages: Sequence[Message], usage: Usage, *, max_tokens: int, refusal: str
+    ) -> Iterator[str]:
+        for piece in super().stream(messages, usage, max_tokens=max_tokens, refusal=refusal):
+            usage.probabilities[-1] = 0.9 if "coast" in self._answer(messages) else 0.3
+            yield piece
+
+
+def two_ways() -> ScriptedGenerator:
+    generator = ScriptedGenerator()
+    generator.translator = Doubtful(
+        lambda messages: "from the sea" if "answers" in asked_of(messages) else "on the coast"
+    )
+    return generator
+
+
+@pytest.mark.parametrize(
+    ("weights", "threshold", "expected"),
+    [
+        # ln .9 = -.105 and ln .3 = -1.204: 1 / (1 + e^.105) = .474, 1 / (1 + e^1.204) = .231
+        ({"likelihood": 1.0}, 0.47, "on the coast"),
+        ({"likelihood": 1.0}, 0.48, ""),
+        ({"likelihood": -1.0}, 0.7, "from the sea"),
+        # 1 / (1 + e^-.9) = .711, 1 / (1 + e^-.95) = .721
+        ({"cosine": 1.0}, 0.72, "from the sea"),
+        ({"cosine": 1.0}, 0.73, ""),
+        # They share "the" only, one word of three and three: 1 / (1 + e^-(1/3)) = .583
+        ({"agreement": 1.0}, 0.58, "on the coast"),
+        ({"agreement": 1.0}, 0.59, ""),
+    ],
+)
+def test_a_trained_translation_is_shown_where_it_is_likely_right(
+    monkeypatch: pytest.MonkeyPatch,
+    weights: Mapping[str, float],
+    threshold: float,
+    expected: str,
+) -> None:
+    trusting(monkeypatch, threshold, **weights)
+    ready = phrasing(two_ways, {"on the coast": 0.9, "from the sea": 0.95})
+    assert ready.translate("तट पर से", "where?", "en", []) == expected
+
+
+def test_what_is_fitted_trusts_what_is_near_and_likely() -> None:
+    trust = Trust.shipped()
+    good = Candidate("the coast", cosine=0.95, likelihood=-0.1, agreement=1.0)
+    assert trust.of(good) > trust.threshold
+    for worse in ({"cosine": 0.8}, {"likelihood": -2.0}, {"agreement": 0.0}):
+        assert trust.of(replace(good, **worse)) < trust.of(good)
+    bad = Candidate("the coast", cosine=0.8, likelihood=-2.0, agreement=0.0)
+    assert trust.of(bad) < trust.threshold
 
 
 @pytest.mark.parametrize(

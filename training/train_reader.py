@@ -16,12 +16,13 @@ reader has to point at the first token (Devlin et al. 2019, "BERT", section 4.3)
 updates are LoRA's (Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models")
 on every linear layer.
 
-It runs in three stages, each from the weights of the one before. The first is on XQuAD
+It runs in four stages, each from the weights of the one before. The first is on XQuAD
 alone; its model marks the answers of the made questions, which are English, in the other
 languages' texts (kept where its mark has the very numbers of the English answer, or is sure
 and sounds like it), and the second is on both. The third adds the written articles, with
 questions that are near misses: they name what the article tells of, and nothing there
-answers them. `--stage 3 --from weights` runs the third alone.
+answers them. The fourth draws more of XQuAD again, slowly, so that what an annotator marks
+is not forgotten. `--stage 3 --from weights` begins at the third.
 """
 
 from __future__ import annotations
@@ -55,9 +56,9 @@ WRITTEN = 100  # the number of the first written article, beyond those of XQuAD
 RANK = 32
 BATCH = 16
 UNANSWERABLE = 0.35  # of the questions that have an answer elsewhere
-# How often the third stage draws from XQuAD, the made questions, the written ones and the
+# How often the last two stages draw from XQuAD, the made questions, the written ones and the
 # near misses.
-SHARES = (0.27, 0.06, 0.52, 0.15)
+SHARES = {3: (0.27, 0.06, 0.52, 0.15), 4: (0.52, 0.10, 0.28, 0.10)}
 SAME_LANGUAGE = 0.5
 LONGEST = 320  # tokens
 CLIP = 1.0
@@ -376,9 +377,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("xquad", type=Path)
     parser.add_argument("--made", type=Path, default=Path("training/made_questions.jsonl"))
-    parser.add_argument("--steps", type=int, nargs=3, default=(1000, 500, 1500))
-    parser.add_argument("--rates", type=float, nargs=3, default=(4e-4, 3e-4, 3e-4))
-    parser.add_argument("--stage", type=int, choices=(1, 2, 3), default=1, help="begin here")
+    parser.add_argument("--steps", type=int, nargs=4, default=(1000, 500, 1400, 300))
+    parser.add_argument("--rates", type=float, nargs=4, default=(4e-4, 3e-4, 3e-4, 1.5e-4))
+    parser.add_argument("--stage", type=int, choices=(1, 2, 3, 4), default=1, help="begin here")
     parser.add_argument("--from", dest="weights", type=Path, help="the weights to begin from")
     parser.add_argument("--first", type=Path, help="the first stage's weights, to mark with")
     parser.add_argument("--out", type=Path, default=Path("rag/span_reader.safetensors"))
@@ -424,8 +425,11 @@ def main() -> None:
     missed = [q for q in written if not q.spans]
     print(f"{len(answered)} written questions, {len(missed)} near misses", flush=True)
     sets = [kept, marked, answered, missed]
+    third = args.out.with_suffix(".third.safetensors")
     begin = args.weights if args.stage == 3 else second
-    stage(3, Examples(sets, texts, random.Random(3), SHARES), begin, args.out)
+    stage(3, Examples(sets, texts, random.Random(3), SHARES[3]), begin, third)
+    begin = args.weights if args.stage == 4 else third
+    stage(4, Examples(sets, texts, random.Random(4), SHARES[4]), begin, args.out)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Messages to text: the `Generator` protocol, and its implementation on llama.cpp.
 
-    core        the protocol, what a generation took, how much evidence fits
+    core        the protocol, and what a generation took
     template    the GGUF's own chat template, with its model's whims
     engine      llama.cpp: tokens in, tokens out
     loading     a GGUF file to an engine
@@ -10,8 +10,8 @@ Decoding is greedy, so the same messages give the same text on the same machine.
 here knows of documents or citations, and importing it loads no llama_cpp.
 """
 
-from rag.generation.core import Generator, Usage, fitting
+from rag.generation.core import Generator, Usage
 from rag.generation.llama import LlamaGenerator
 from rag.generation.loading import physical_cores
 
-__all__ = ["Generator", "LlamaGenerator", "Usage", "fitting", "physical_cores"]
+__all__ = ["Generator", "LlamaGenerator", "Usage", "physical_cores"]

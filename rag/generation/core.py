@@ -1,15 +1,12 @@
-"""The `Generator` protocol, what one generation took, and how much evidence fits."""
+"""The `Generator` protocol, and what one generation took."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from rag.errors import GenerationError
 from rag.prompts import Message
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -32,11 +29,13 @@ class Generator(Protocol):
     """Continues a chat.
 
     `identity` names the weights and `context` is how many tokens prompt and answer may
-    have together.
+    have together. `translator` has the same weights, trained further to translate phrases
+    by the prompt `translator`; `None` where nobody trained these.
     """
 
     identity: str
     context: int
+    translator: Generator | None
 
     def count(self, messages: Sequence[Message]) -> int:
         """Count the tokens that the messages take as a prompt."""
@@ -52,34 +51,3 @@ class Generator(Protocol):
         `usage`.
         """
         ...
-
-
-def fitting(
-    generator: Generator,
-    build: Callable[[Sequence[T]], Sequence[Message]],
-    items: Sequence[T],
-    max_tokens: int,
-) -> Sequence[T]:
-    """Return as many of the items, from the first, as fit the window with an answer.
-
-    `build` makes the messages of a prefix of `items`; a longer prefix must not take fewer
-    tokens. Raises `GenerationError` where not even the first item fits.
-    """
-
-    def fits(count: int) -> bool:
-        return generator.count(build(items[:count])) + max_tokens <= generator.context
-
-    if not items or fits(len(items)):
-        return items
-    most, too_many = 0, len(items)
-    while too_many - most > 1:
-        middle = (most + too_many) // 2
-        most, too_many = (middle, too_many) if fits(middle) else (most, middle)
-    if most == 0:
-        needed = generator.count(build(items[:1])) + max_tokens
-        raise GenerationError(
-            f"{generator.identity} has room for {generator.context} tokens, and the question "
-            f"with one sentence and an answer takes {needed}",
-            "Ask more shortly, lower max_tokens in rag.toml, or name another model: --generator.",
-        )
-    return items[:most]

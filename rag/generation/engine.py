@@ -7,12 +7,15 @@ thinking, only that some control tokens are marks whose text is wanted.
 from __future__ import annotations
 
 import codecs
+import ctypes
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from rag.errors import ModelCorrupt
 from rag.thinking import MARKERS
 
 if TYPE_CHECKING:
@@ -59,16 +62,39 @@ class Engine(Protocol):
         ...
 
 
-class LlamaEngine:
-    """An `Engine` on `llama_cpp.Llama`, in this process."""
+@dataclass(slots=True)
+class _Held:
+    """What llama.cpp holds by now: the constant tokens read, and the adapter in use.
 
-    def __init__(self, llama: Llama) -> None:
+    `loaded` are all that were; llama.cpp frees them with the model.
+    """
+
+    constant: list[int] = field(default_factory=list)
+    adapter: Path | None = None
+    loaded: dict[Path, Any] = field(default_factory=dict)
+
+
+class LlamaEngine:
+    """An `Engine` on `llama_cpp.Llama`, in this process.
+
+    `adapter` is a GGUF file of low-rank updates that are added to the weights; engines on
+    the same `llama` may have different ones.
+    """
+
+    def __init__(
+        self, llama: Llama, adapter: Path | None = None, held: _Held | None = None
+    ) -> None:
         self._llama = llama
-        self._kept: list[int] = []
+        self._adapter = adapter
+        self._held = held or _Held()
         self.metadata: Mapping[str, str] = llama.metadata
         self.context = int(llama.n_ctx())
         self.bos = self._mark(llama.token_bos())
         self.eos = self._mark(llama.token_eos())
+
+    def adapted(self, adapter: Path) -> LlamaEngine:
+        """Return the same model with updates; the weights are not loaded again."""
+        return LlamaEngine(self._llama, adapter, self._held)
 
     def tokens(self, prompt: str) -> list[int]:
         """Cut a prompt into tokens; the begin mark comes first where the model wants it."""
@@ -101,12 +127,41 @@ class LlamaEngine:
         answered otherwise alone than after another one. Cut here always, it cannot; and
         the worked examples are read once, not for each question.
         """
-        if constant != self._kept or self._llama.n_tokens < len(constant):
-            self._kept = []
+        held = self._held
+        if held.adapter != self._adapter:
+            held.constant = []
+            self._adapt()
+            held.adapter = self._adapter
+        if constant != held.constant or self._llama.n_tokens < len(constant):
+            held.constant = []
             self._llama.reset()  # type: ignore[no-untyped-call]
             self._llama.eval(constant)
-            self._kept = constant
+            held.constant = constant
         self._llama.n_tokens = len(constant)
+
+    def _adapt(self) -> None:
+        """Let llama.cpp use this engine's adapter and no other."""
+        from llama_cpp import llama_cpp as library
+
+        found = [] if self._adapter is None else [self._load(self._adapter)]
+        count = len(found)
+        pointers = (library.llama_adapter_lora_p_ctypes * count)(*found)
+        scales = (ctypes.c_float * count)(*[1.0] * count)
+        if library.llama_set_adapters_lora(self._llama.ctx, pointers, count, scales):
+            raise RuntimeError(f"it cannot use the adapter {self._adapter}")
+
+    def _load(self, path: Path) -> Any:
+        from llama_cpp import llama_cpp as library
+
+        if path not in self._held.loaded:
+            adapter = library.llama_adapter_lora_init(self._llama.model, str(path).encode())
+            if not adapter:
+                raise ModelCorrupt(
+                    f"llama.cpp cannot load the adapter {path}",
+                    "Reinstall the package: pip install --force-reinstall rag-ask",
+                )
+            self._held.loaded[path] = adapter
+        return self._held.loaded[path]
 
     def _ends(self, token: int) -> bool:
         from llama_cpp import llama_cpp as library

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib import resources
 from itertools import takewhile
+from pathlib import Path
 
 from rag.errors import GenerationError
-from rag.generation.core import Usage
+from rag.generation.core import Generator, Usage
 from rag.generation.engine import Engine, Step
 from rag.generation.loading import load_engine
 from rag.generation.template import ChatTemplate, source_of
@@ -26,6 +28,10 @@ from rag.thinking import Thoughts
 THINKING_TOKENS = 1024
 # How many tokens of white space may come before an answer.
 BLANKS = 16
+# The updates of `training/train_translator.py`, and the digest of the weights they are for:
+# to other weights, even of the same model, they would add noise.
+TRANSLATOR = "translator.gguf"
+TRANSLATOR_BASE = "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046"
 
 
 class LlamaGenerator:
@@ -46,11 +52,17 @@ class LlamaGenerator:
         self._window = min(engine.context, self.trained_context or engine.context)
         thinking = min(THINKING_TOKENS, self._window // 2) if self._template.thinks else 0
         self.context = self._window - thinking
+        self.translator: Generator | None = None
 
     @classmethod
     def load(cls, file: ModelFile, *, context: int, threads: int = 0) -> LlamaGenerator:
         """Map a GGUF file; raises `ModelCorrupt` where it or its template is unusable."""
-        return cls(load_engine(file, context=context, threads=threads), file.identity)
+        engine = load_engine(file, context=context, threads=threads)
+        found = cls(engine, file.identity)
+        if file.sha256 == TRANSLATOR_BASE:
+            updates = Path(str(resources.files("rag"))) / TRANSLATOR
+            found.translator = cls(engine.adapted(updates), file.identity)
+        return found
 
     def count(self, messages: Sequence[Message]) -> int:
         """Count the tokens that the messages take as a prompt."""
