@@ -97,6 +97,7 @@ class _Said:
     text: str
     original: str
     reading: Reading
+    doubtful: bool = False
 
 
 class Answerer:
@@ -189,7 +190,7 @@ class Answerer:
 
     def _answer(self, run: _Run, said: Sequence[_Said]) -> Answer:
         dates = self.index.text.dates({s.reading.evidence.quote.chunk.path for s in said})
-        claims = tuple(Claim(s.text, n, s.original) for n, s in enumerate(said, 1))
+        claims = tuple(Claim(s.text, n, s.original, s.doubtful) for n, s in enumerate(said, 1))
         cited = enumerate((s.reading.evidence for s in said), 1)
         return Answer(
             question=run.question,
@@ -246,10 +247,10 @@ class Answerer:
         if reading.signals.crossing:
             told = _told(reading)
             with run.timed("generate"):
-                text = self._phrasing.translate(told.text, run.question, run.language, run.usages)
-            if text in ("", told.text):
+                said = self._phrasing.translate(told.text, run.question, run.language, run.usages)
+            if said.text in ("", told.text):
                 return told
-            return replace(told, text=text, original=told.text)
+            return replace(told, text=said.text, original=told.text, doubtful=said.doubtful)
         # Of a passage the generator would tell one thing, most often the same each time.
         if not run.several and self._reads(quote, run.language):
             return self._read(run, reading, first=first)

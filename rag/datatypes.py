@@ -135,16 +135,18 @@ class Citation:
 class Claim:
     """One thing that an answer says, and the number of the citation that proves it.
 
-    `original` are the words of the document where `text` is their translation.
+    `original` are the words of the document where `text` is their translation, and
+    `doubtful` says that it may well be a wrong one.
     """
 
     text: str
     citation: int
     original: str = ""
+    doubtful: bool = False
 
     def __str__(self) -> str:
         original = f" ({self.original})" if self.original else ""
-        return f"{self.text}{original} [{self.citation}]"
+        return f"{self.text}{'?' * self.doubtful}{original} [{self.citation}]"
 
 
 @dataclass(frozen=True, slots=True)

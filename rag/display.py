@@ -463,7 +463,12 @@ def answer_object(
         "disagree": answer.disagree,
         "confidence": round(answer.confidence, 4),
         "claims": [
-            {"text": c.text, "original": c.original or None, "citation": c.citation}
+            {
+                "text": c.text,
+                "original": c.original or None,
+                "doubtful": c.doubtful,
+                "citation": c.citation,
+            }
             for c in answer.claims
         ],
         "citations": [

@@ -5,8 +5,9 @@ stays, countries, months and the like are named as CLDR has them, and only the r
 the generator, twice, with and without the question. Of these, and of the slice spelt by the
 lexicon where it knows every word, one that has other numbers is none. The default generator
 was trained to translate, and how likely a translation of its is right was fitted, too; of
-another generator's the nearest in meaning to the slice is taken. One that is not likely, or
-not near, is none: then the slice itself is shown. This module decides nothing about truth or
+another generator's the nearest in meaning to the slice is taken. One that is less likely right
+than wrong is doubtful; one that is not likely at all, or not near, is none: then the slice
+itself is shown. This module decides nothing about truth or
 citations.
 """
 
@@ -73,6 +74,14 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class Translation:
+    """A phrase in the asker's script, '' where there is none; `doubtful` if likely wrong."""
+
+    text: str
+    doubtful: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """What may be a translation of a phrase.
 
@@ -99,10 +108,12 @@ class Candidate:
 class Trust:
     """Which of several translations is the best, and from when on it is shown.
 
-    `weights` of None order by cosine: what is known of a generator that nobody calibrated.
+    From `least` on it is shown as doubtful, from `threshold` on as it is. `weights` of None
+    order by cosine: what is known of a generator that nobody calibrated.
     """
 
     weights: Weights | None
+    least: float
     threshold: float
 
     @staticmethod
@@ -110,7 +121,9 @@ class Trust:
     def shipped() -> Trust:
         """Load what was fitted for the trained translator (`training/calibrate_translator.py`)."""
         value = json.loads(resources.files("rag").joinpath("translator.json").read_text("utf-8"))
-        return Trust(Weights.from_json(value["right"]), float(value["threshold"]))
+        limits = value["thresholds"]
+        right = Weights.from_json(value["right"])
+        return Trust(right, float(limits["least"]), float(limits["sure"]))
 
     def of(self, candidate: Candidate) -> float:
         """Return how far a candidate is to be trusted; comparable with `threshold`."""
@@ -119,7 +132,7 @@ class Trust:
         return self.weights.probability(candidate.features())
 
 
-NEARNESS = Trust(None, NEAR)
+NEARNESS = Trust(None, NEAR, NEAR)
 
 
 class Phrasing:
@@ -198,17 +211,21 @@ class Phrasing:
                 break
         return output if set(numbers(claim_of(output))) <= known else ""
 
-    def translate(self, phrase: str, question: str, language: str, usages: list[Usage]) -> str:
+    def translate(
+        self, phrase: str, question: str, language: str, usages: list[Usage]
+    ) -> Translation:
         """Return a slice of a document in the script of the question, '' where it cannot."""
         script = dominant_script(question)
         if dominant_script(phrase) in (script, COMMON):
-            return plain_digits(phrase)
+            return Translation(plain_digits(phrase))
         if known := self._spell(phrase, language, None):
-            return known
+            return Translation(known)
         found = self.candidates(phrase, question, language, usages)
         trust = Trust.shipped() if self._generator().translator else NEARNESS
         best = max(found, key=trust.of, default=None)
-        return best.text if best and trust.of(best) >= trust.threshold else ""
+        if best is None or trust.of(best) < trust.least:
+            return Translation("")
+        return Translation(best.text, doubtful=trust.of(best) < trust.threshold)
 
     def candidates(
         self, phrase: str, question: str, language: str, usages: list[Usage]

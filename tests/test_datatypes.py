@@ -54,6 +54,7 @@ def test_an_answer_without_text_is_a_refusal(text: str, refused: bool) -> None:
     [
         (Claim("15,000", 1), "15,000 [1]"),
         (Claim("Wonsan", 2, "वोन्सान"), "Wonsan (वोन्सान) [2]"),
+        (Claim("a tailor", 1, "दर्ज़ी", doubtful=True), "a tailor? (दर्ज़ी) [1]"),
     ],
 )
 def test_a_claim_is_written_with_its_original_and_its_number(claim: Claim, written: str) -> None:

@@ -312,7 +312,7 @@ def test_in_a_prompt_it_is_one_line_without_marks(hostile: Hostile, tmp_path: Pa
             phrasing.read(ASKED[0][0], "en", (text,), lambda _: None, Usage(), lambda: True)
     assert len(generator.prompts) == 2 * len(quotes) > 0
     for quote in quotes:
-        translated = phrasing.translate(quote.text, GREEK, "el", [])
+        translated = phrasing.translate(quote.text, GREEK, "el", []).text
         assert not set(words(translated)) & set(PAYLOADS) - set(words(quote.text))
     assert_defused(generator)
 

@@ -13,6 +13,7 @@ from rag.generation import Usage
 from rag.phrasing import (
     Candidate,
     Phrasing,
+    Translation,
     Trust,
     Written,
     faithful,
@@ -51,7 +52,7 @@ def phrasing(
 )
 def test_numbers_are_translated_digit_by_digit(phrase: str, expected: str) -> None:
     usages: list[Usage] = []
-    assert phrasing().translate(phrase, "how many?", "en", usages) == expected
+    assert phrasing().translate(phrase, "how many?", "en", usages).text == expected
     assert usages == []
 
 
@@ -65,7 +66,7 @@ def test_numbers_are_translated_digit_by_digit(phrase: str, expected: str) -> No
     ],
 )
 def test_what_the_asker_can_read_stays(phrase: str, question: str, language: str) -> None:
-    assert phrasing().translate(phrase, question, language, []) == phrase
+    assert phrasing().translate(phrase, question, language, []).text == phrase
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_what_the_asker_can_read_stays(phrase: str, question: str, language: str
 def test_numbers_and_names_of_cldr_need_no_generator(
     phrase: str, question: str, language: str, expected: str
 ) -> None:
-    assert phrasing().translate(phrase, question, language, []) == expected
+    assert phrasing().translate(phrase, question, language, []).text == expected
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_numbers_and_names_of_cldr_need_no_generator(
     ],
 )
 def test_a_spelt_number_is_the_one_of_the_document(phrase: str, expected: str) -> None:
-    assert phrasing().translate(phrase, "which?", "en", []) == expected
+    assert phrasing().translate(phrase, "which?", "en", []).text == expected
 
 
 # Translating, with one
@@ -109,7 +110,7 @@ def test_a_name_spelt_by_sound_is_one_more_candidate(written: str, said: str) ->
     ready = phrasing(
         lambda: ScriptedGenerator(written), cosines, vocabulary=["▁Willem", "▁William"]
     )
-    assert ready.translate("विलियम", "who?", "en", []) == said
+    assert ready.translate("विलियम", "who?", "en", []).text == said
 
 
 def asked_of(messages: Sequence[Message]) -> str:
@@ -121,7 +122,7 @@ def test_the_generator_is_asked_twice_with_and_without_the_question() -> None:
     generator = ScriptedGenerator("coastal districts")
     usages: list[Usage] = []
     ready = phrasing(lambda: generator, {"coastal districts": 0.9})
-    said = ready.translate("तटीय ज़िलों से", "Where do they come from?", "en", usages)
+    said = ready.translate("तटीय ज़िलों से", "Where do they come from?", "en", usages).text
     assert said == "coastal districts"
     without, with_it = map(asked_of, generator.prompts)
     assert without == "तटीय ज़िलों से"
@@ -133,7 +134,7 @@ def test_the_generator_is_asked_twice_with_and_without_the_question() -> None:
 def trusting(monkeypatch: pytest.MonkeyPatch, threshold: float, **weights: float) -> None:
     """Let translations of a trained generator be judged by these weights alone."""
     every = {"cosine": 0.0, "likelihood": 0.0, "agreement": 0.0, **weights}
-    monkeypatch.setattr(Trust, "shipped", lambda: Trust(Weights(0.0, every), threshold))
+    monkeypatch.setattr(Trust, "shipped", lambda: Trust(Weights(0.0, every), threshold, threshold))
 
 
 def test_a_generator_that_was_trained_to_translate_does_it_without_examples(
@@ -143,7 +144,7 @@ def test_a_generator_that_was_trained_to_translate_does_it_without_examples(
     generator, trained = ScriptedGenerator("never asked"), ScriptedGenerator("coastal districts")
     generator.translator = trained
     ready = phrasing(lambda: generator, {"coastal districts": 0.9})
-    said = ready.translate("तटीय ज़िलों से", "Where from?", "en", [])
+    said = ready.translate("तटीय ज़िलों से", "Where from?", "en", []).text
     assert said == "coastal districts"
     assert generator.prompts == []
     assert trained.prompts == [
@@ -200,6 +201,23 @@ def test_a_trained_translation_is_shown_where_it_is_likely_right(
 ) -> None:
     trusting(monkeypatch, threshold, **weights)
     ready = phrasing(two_ways, {"on the coast": 0.9, "from the sea": 0.95})
+    assert ready.translate("तट पर से", "where?", "en", []).text == expected
+
+
+@pytest.mark.parametrize(
+    ("least", "threshold", "expected"),
+    [
+        (0.4, 0.47, Translation("on the coast")),
+        (0.4, 0.48, Translation("on the coast", doubtful=True)),  # .474, see above
+        (0.48, 0.6, Translation("")),
+    ],
+)
+def test_a_translation_that_may_be_wrong_is_doubtful(
+    monkeypatch: pytest.MonkeyPatch, least: float, threshold: float, expected: Translation
+) -> None:
+    weights = Weights(0.0, {"cosine": 0.0, "likelihood": 1.0, "agreement": 0.0})
+    monkeypatch.setattr(Trust, "shipped", lambda: Trust(weights, least, threshold))
+    ready = phrasing(two_ways, {"on the coast": 0.9, "from the sea": 0.95})
     assert ready.translate("तट पर से", "where?", "en", []) == expected
 
 
@@ -210,7 +228,7 @@ def test_what_is_fitted_trusts_what_is_near_and_likely() -> None:
     for worse in ({"cosine": 0.8}, {"likelihood": -2.0}, {"agreement": 0.0}):
         assert trust.of(replace(good, **worse)) < trust.of(good)
     bad = Candidate("the coast", cosine=0.8, likelihood=-2.0, agreement=0.0)
-    assert trust.of(bad) < trust.threshold
+    assert trust.of(bad) < trust.least < trust.threshold
 
 
 @pytest.mark.parametrize(
@@ -227,7 +245,7 @@ def test_the_nearer_candidate_wins(cosines: Mapping[str, float], expected: str) 
         lambda messages: "from the sea" if "answers" in asked_of(messages) else "on the coast"
     )
     ready = phrasing(lambda: generator, cosines)
-    assert ready.translate("तट पर से", "where?", "en", []) == expected
+    assert ready.translate("तट पर से", "where?", "en", []).text == expected
 
 
 @pytest.mark.parametrize(
@@ -250,7 +268,7 @@ def test_the_nearer_candidate_wins(cosines: Mapping[str, float], expected: str) 
 )
 def test_what_is_no_translation_is_dropped(phrase: str, written: str) -> None:
     ready = phrasing(lambda: ScriptedGenerator(written), {written: 1.0})
-    assert ready.translate(phrase, "who or how many?", "en", []) == ""
+    assert ready.translate(phrase, "who or how many?", "en", []).text == ""
 
 
 def test_one_fair_candidate_is_enough() -> None:
@@ -258,26 +276,26 @@ def test_one_fair_candidate_is_enough() -> None:
         lambda messages: "6,000 soldiers" if "answers" in asked_of(messages) else "5,000 soldiers"
     )
     ready = phrasing(lambda: generator, {"6,000 soldiers": 1.0, "5,000 soldiers": 0.9})
-    assert ready.translate("5,000 सैनिक", "how many?", "en", []) == "5,000 soldiers"
+    assert ready.translate("5,000 सैनिक", "how many?", "en", []).text == "5,000 soldiers"
 
 
 def test_only_the_first_line_up_to_a_label_is_a_translation() -> None:
     generator = ScriptedGenerator("soldiers. [1] and more\nof the north")
     ready = phrasing(lambda: generator, {"soldiers": 0.9})
-    assert ready.translate("सैनिक", "who?", "en", []) == "soldiers"
+    assert ready.translate("सैनिक", "who?", "en", []).text == "soldiers"
 
 
 def test_a_scale_that_stays_is_translated() -> None:
     generator = ScriptedGenerator("15 lakh rupees")
     ready = phrasing(lambda: generator, {"15 lakh rupees": 0.9}, ["▁Arab", "▁Lakh"])
-    assert ready.translate("15 लाख रुपये", "how much?", "en", []) == "15 lakh rupees"
+    assert ready.translate("15 लाख रुपये", "how much?", "en", []).text == "15 lakh rupees"
 
 
 def test_a_prompt_that_does_not_fit_is_not_asked() -> None:
     generator = ScriptedGenerator("soldiers", context=50)
     usages: list[Usage] = []
     ready = phrasing(lambda: generator, {"soldiers": 0.9})
-    assert ready.translate("सैनिक", "who?", "en", usages) == ""
+    assert ready.translate("सैनिक", "who?", "en", usages).text == ""
     assert (generator.prompts, usages) == ([], [])
 
 

@@ -41,6 +41,9 @@ HELD_OUT = (13, 14, 15)
 XQUAD = {"hi": 81, "ru": 30, "ar": 30}
 WRITTEN = 240
 RIGHT = 0.5
+# The probabilities of being right from which a translation is shown at all, marked as
+# doubtful, and from which it is shown as it is.
+LEAST, SURE = 0.2, 0.5
 NAMES = ("cosine", "likelihood", "agreement")
 
 
@@ -117,7 +120,6 @@ def fitted(rows: Sequence[Row], seed: int) -> dict[str, object]:
     folds = StratifiedKFold(10, shuffle=True, random_state=seed)
     apart = cross_val_predict(model, x, y, cv=folds, method="predict_proba")[:, 1]
     model.fit(x, y)
-    shown = apart >= RIGHT
     best: dict[Phrase, int] = {}
     for number, row in enumerate(rows):
         if row.phrase not in best or apart[number] > apart[best[row.phrase]]:
@@ -125,19 +127,25 @@ def fitted(rows: Sequence[Row], seed: int) -> dict[str, object]:
     sources = {}
     for source in dict.fromkeys(row.phrase.source for row in rows):
         chosen = [n for phrase, n in best.items() if phrase.source == source]
-        sources[source] = {
-            "phrases": len(chosen),
-            "shown": round(float(np.mean(shown[chosen])), 3),
-            "right of shown": round(float(np.mean(y[[n for n in chosen if shown[n]]])), 3),
-            "right of all": round(float(np.mean(y[chosen])), 3),
-            "f1 of all": round(float(np.mean([rows[n].f1 for n in chosen])), 3),
+        doubtful = [n for n in chosen if LEAST <= apart[n] < SURE]
+        sources[source] = {"phrases": len(chosen)} | {
+            name: {
+                "share": round(len(part) / len(chosen), 3),
+                "right": round(float(np.mean(y[part])), 3),
+                "f1": round(float(np.mean([rows[n].f1 for n in part])), 3),
+            }
+            for name, part in (
+                ("all", chosen),
+                ("sure", [n for n in chosen if apart[n] >= SURE]),
+                ("doubtful", doubtful),
+            )
         }
     return {
         "right": {
             "intercept": round(float(model.intercept_[0]), 4),
             "weights": {n: round(float(w), 4) for n, w in zip(NAMES, model.coef_[0], strict=True)},
         },
-        "threshold": RIGHT,
+        "thresholds": {"least": LEAST, "sure": SURE},
         "provenance": {
             "script": "training/calibrate_translator.py",
             "data": "answers of XQuAD train articles 14-16 and of the held-out written articles",
