@@ -7,8 +7,7 @@ lexicon where it knows every word, one that has other numbers is none. The defau
 was trained to translate, and how likely a translation of its is right was fitted, too; of
 another generator's the nearest in meaning to the slice is taken. One that is less likely right
 than wrong is doubtful; one that is not likely at all, or not near, is none: then the slice
-itself is shown. This module decides nothing about truth or
-citations.
+itself is shown. This module decides nothing about truth or citations.
 """
 
 from __future__ import annotations
