@@ -52,6 +52,7 @@ from rag.spans import SpanReader
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from articles import FOLDER
+from articles import XQUAD_HELD_OUT as HELD_OUT
 from articles import articles as written_articles
 
 # Question and document languages; the generator reads where both are READ.
@@ -62,7 +63,6 @@ WRITTEN_PAIRS = PAIRS[:4]
 WRITTEN = " written"  # ends the name of such a pair
 READ = ("en", "en")
 READ_EVERY = 3
-HELD_OUT = (13, 14, 15)
 FOUND = ("margin", "cosine", "keyword", "crossing")
 AFTER = ("margin", "cosine", "keyword", "refusal_logit", "agreement")
 # A question of XQuAD counts so many times a written one: many of the written ones are hard to

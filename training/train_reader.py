@@ -48,12 +48,14 @@ from rag.settings import Settings
 from rag.spans import BASE, LINEAR, SCALE, SpanReader
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from articles import XQUAD_HELD_OUT as HELD_OUT
 from articles import articles
+from low_rank import LowRank
 
 LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh")
-HELD_OUT = (13, 14, 15)
 WRITTEN = 100  # the number of the first written article, beyond those of XQuAD
 RANK = 32
+SPREAD = 0.01
 BATCH = 16
 UNANSWERABLE = 0.35  # of the questions that have an answer elsewhere
 # How often the last two stages draw from XQuAD, the made questions, the written ones and the
@@ -86,21 +88,6 @@ class Texts:
     sentences: dict[str, dict[Place, list[tuple[int, int]]]]
 
 
-class LowRank(nn.Module):
-    """A frozen linear layer with a trained update of low rank."""
-
-    def __init__(self, linear: nn.Linear) -> None:
-        super().__init__()
-        self.linear = linear
-        self.down = nn.Parameter(torch.randn(RANK, linear.in_features) * 0.01)
-        self.up = nn.Parameter(torch.zeros(linear.out_features, RANK))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Apply both; any shape ending in the input's size."""
-        low = (x @ self.down.T.to(x.dtype)) @ self.up.T.to(x.dtype)
-        return self.linear(x) + low * SCALE
-
-
 class Trained(nn.Module):
     """The encoder with its updates, and the head: token ids to start and end logits."""
 
@@ -113,7 +100,7 @@ class Trained(nn.Module):
         for name, module in list(encoder.named_modules()):
             if name.endswith(LINEAR) and name.startswith("encoder.layer."):
                 parent, _, last = name.rpartition(".")
-                self.updates[name] = LowRank(module)
+                self.updates[name] = LowRank(module, RANK, spread=SPREAD, scale=SCALE)
                 setattr(encoder.get_submodule(parent), last, self.updates[name])
         self.head = nn.Linear(encoder.config.hidden_size, 2)
 

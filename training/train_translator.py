@@ -40,11 +40,12 @@ from rag.prompts import load
 from rag.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from articles import XQUAD_HELD_OUT as HELD_OUT
 from articles import articles
+from low_rank import LowRank
 
 # Only what is in another script needs a translation.
 FOREIGN = ("ar", "el", "hi", "ru", "th", "zh")
-HELD_OUT = (13, 14, 15)
 # Each linear layer of a block: its name in the GGUF file, in transformers, and its rank.
 LAYERS = (
     ("attn_q", "self_attn.q_proj", 2),
@@ -134,22 +135,6 @@ class Examples:
         return pair.answer[source], asked, target, pair.answer[target]
 
 
-class LowRank(nn.Module):
-    """A frozen linear layer with a trained update of low rank."""
-
-    def __init__(self, linear: nn.Linear, rank: int) -> None:
-        super().__init__()
-        self.linear = linear
-        size = linear.in_features
-        self.down = nn.Parameter(torch.randn(rank, size) / math.sqrt(size))
-        self.up = nn.Parameter(torch.zeros(linear.out_features, rank))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Apply both; any shape ending in the input's size."""
-        low = (x @ self.down.T.to(x.dtype)) @ self.up.T.to(x.dtype)
-        return self.linear(x) + low * SCALE
-
-
 def load_weights(path: str) -> Any:
     """Return the model of a GGUF file of Qwen2 in bf16, its 4-bit weights unpacked."""
     from transformers import Qwen2Config, Qwen2ForCausalLM
@@ -202,7 +187,9 @@ def add_updates(model: Any) -> dict[str, LowRank]:
     for number, block in enumerate(model.model.layers):
         for name, path, rank in LAYERS:
             parent, _, last = path.rpartition(".")
-            update = LowRank(block.get_submodule(path), rank)
+            linear = block.get_submodule(path)
+            spread = 1 / math.sqrt(linear.in_features)
+            update = LowRank(linear, rank, spread=spread, scale=SCALE)
             setattr(block.get_submodule(parent), last, update)
             found[f"blk.{number}.{name}.weight"] = update
     return found
