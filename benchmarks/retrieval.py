@@ -27,7 +27,7 @@ import numpy as np
 
 import rag.ingest
 import rag.retrieve
-from rag.embedding import SentenceTransformerEmbedder, Vectors
+from rag.embedding import Embedder, Vectors, load_embedder
 from rag.index import Index
 from rag.models import SilentProgress, resolve_embedder
 from rag.settings import Settings
@@ -41,7 +41,7 @@ HEADER = (
 class Cached:
     """An embedder that embeds each text once."""
 
-    def __init__(self, inner: SentenceTransformerEmbedder) -> None:
+    def __init__(self, inner: Embedder) -> None:
         self.inner, self.identity, self.dimension = inner, inner.identity, inner.dimension
         self._known: dict[tuple[str, str], Vectors] = {}
 
@@ -213,7 +213,7 @@ def main() -> None:
     xquad = Path(sys.argv[1])
     settings = Settings.load(env={})
     file = resolve_embedder(settings.embedder, settings, SilentProgress())
-    embedder = Cached(SentenceTransformerEmbedder.load(file))
+    embedder = Cached(load_embedder(file))
     data = {lang: articles(xquad, lang) for lang in ("hi", "en")}
     print(HEADER)
     for name in ("", "keywords", "sounds", "the sentence before"):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from rag.embedding import loading
+from rag.embedding.transformer import loading
 from rag.errors import ModelCorrupt
 from rag.settings import Settings
 

@@ -18,7 +18,7 @@ import platformdirs
 from rag.answer import Answerer
 from rag.chunking import chunking_identity
 from rag.datatypes import Answer, Filter
-from rag.embedding import Embedder, SentenceTransformerEmbedder
+from rag.embedding import Embedder, load_embedder
 from rag.errors import (
     NoDocumentsError,
     ReadingError,
@@ -79,7 +79,7 @@ class Session:
         """The embedder, fetched and loaded at the first use."""
         settings = self.settings
         file = resolve_embedder(settings.embedder, settings, self._progress)
-        return SentenceTransformerEmbedder.load(file, offline=settings.offline)
+        return load_embedder(file, offline=settings.offline, threads=settings.threads)
 
     @cached_property
     def index(self) -> Index:

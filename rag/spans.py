@@ -5,42 +5,36 @@ trained on questions in twelve languages (`training/train_reader.py`). It points
 first and the last token of an answer, or at the token before the question where the text
 holds none (Devlin et al. 2019, "BERT: Pre-training of Deep Bidirectional Transformers",
 section 4.3); so what it gives is a slice of the text and can be nothing else. The updates
-(Hu et al. 2021, "LoRA") are added to the weights when it is loaded. It knows no index, no
-generator and no language: what it was trained in decides what it reads well.
+(Hu et al. 2021, "LoRA") are put on the embedder's own encoder in llama.cpp, whose weights
+stay as they are. It knows no index, no generator and no language: what it was trained in
+decides what it reads well.
 """
 
 from __future__ import annotations
 
-import copy
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.embedding import Backbone, Embedder, SentenceTransformerEmbedder, loading
+from rag.embedding import Embedder, Encoder, LightEmbedder, Tokenizer, load_embedder
+from rag.embedding.tokens import BEGIN, END, LONGEST
 from rag.errors import ModelCorrupt
 from rag.language import hidden_spans, whole_words, words
-from rag.models import Progress, resolve_embedder
+from rag.models import Progress, float_arrays, resolve_embedder
 from rag.settings import Settings
 
-# The encoder that the updates belong to; the trained layers of it, and LoRA's alpha/rank.
+# The encoder that the updates belong to, and the file of them.
 BASE = "multilingual-e5-small"
-LINEAR = (
-    "attention.self.query",
-    "attention.self.key",
-    "attention.self.value",
-    "attention.output.dense",
-    "intermediate.dense",
-    "output.dense",
-)
-SCALE = 2.0
+UPDATES = "span_reader.gguf"
+# The head's weight, (2, size), and bias, (2,), in the file's metadata.
+WEIGHT, BIAS = "rag.head.weight", "rag.head.bias"
 LONGEST_ANSWER = 40  # tokens
-LONGEST_INPUT = 512  # tokens; the rest of a longer text is not read
 LONGEST_QUESTION = 256  # tokens; the text must have room beside it
 STARTS = 10  # so many likely first tokens are tried with every end
 # What an answer never begins or ends with.
@@ -83,10 +77,27 @@ class Reader(Protocol):
         ...
 
 
-class SpanReader:
-    """A `Reader` on the encoder of multilingual-e5-small, in float32, on the CPU."""
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """What goes through the encoder: question and text, and where the text's tokens lie.
 
-    def __init__(self, encoder: Any, head: tuple[Any, Any], tokenizer: Any, identity: str) -> None:
+    `offsets` are the characters of each of these tokens in the text.
+    """
+
+    ids: list[int]
+    first: int
+    offsets: list[tuple[int, int]]
+
+
+class SpanReader:
+    """A `Reader` on the encoder of multilingual-e5-small, in llama.cpp.
+
+    `head` is the weight, shape (2, size), and the bias, shape (2,), of starts and ends.
+    """
+
+    def __init__(
+        self, encoder: Encoder, head: tuple[Logits, Logits], tokenizer: Tokenizer, identity: str
+    ) -> None:
         self._encoder = encoder
         self._head = head
         self._tokenizer = tokenizer
@@ -94,95 +105,74 @@ class SpanReader:
 
     @classmethod
     def shipped(cls, embedder: Embedder, settings: Settings, progress: Progress) -> SpanReader:
-        """Load the weights that come with the package onto the encoder of e5-small.
+        """Load the updates that come with the package onto the encoder of e5-small.
 
         That is the embedder's own where it is this model; else it is fetched and loaded.
         Raises `ModelError`; see `load`.
         """
-        if settings.embedder != BASE or not isinstance(embedder, SentenceTransformerEmbedder):
+        if settings.embedder != BASE or not isinstance(embedder, LightEmbedder):
             file = resolve_embedder(BASE, settings, progress)
-            embedder = SentenceTransformerEmbedder.load(file, offline=settings.offline)
-        weights = Path(str(resources.files("rag"))) / "span_reader.safetensors"
-        return cls.load(weights, embedder.backbone())
+            embedder = load_embedder(file, offline=settings.offline, threads=settings.threads)
+        if not isinstance(embedder, LightEmbedder):
+            raise ModelCorrupt(
+                f"{BASE} has no encoder for llama.cpp", f"Run: rag models pull {BASE}"
+            )
+        updates = Path(str(resources.files("rag"))) / UPDATES
+        return cls.load(updates, embedder.encoder, embedder.tokenizer)
 
     @classmethod
-    def load(cls, weights: Path, base: Backbone) -> SpanReader:
-        """Add trained updates to a copy of the encoder's layers; embeddings are shared.
+    def load(cls, updates: Path, base: Encoder, tokenizer: Tokenizer) -> SpanReader:
+        """Put trained updates on an encoder; `base` itself stays as it is.
 
         Raises `ModelCorrupt` where the file is missing, damaged, or made for another shape.
         """
-
-        def corrupt(error: Exception) -> ModelCorrupt:
-            return ModelCorrupt(
-                f"The span reader at {weights} cannot be loaded: {error}",
+        try:
+            found = float_arrays(updates, (WEIGHT, BIAS))
+            bias = np.array(found[BIAS], dtype=np.float32)
+            if bias.shape != (2,) or len(found[WEIGHT]) != 2 * base.size:
+                raise ValueError(f"its head is none for vectors of {base.size}")
+        except (OSError, ValueError) as error:
+            raise ModelCorrupt(
+                f"The span reader at {updates} cannot be loaded: {error}",
                 "Reinstall the package: pip install --force-reinstall rag-ask",
-            )
-
-        with loading(corrupt):
-            import torch
-            from safetensors.torch import load_file
-
-            tensors = {name: t.float() for name, t in load_file(weights).items()}
-            shared = {id(base.encoder.embeddings): base.encoder.embeddings}
-            encoder = copy.deepcopy(base.encoder, shared).eval()
-            with torch.no_grad():
-                for name, module in encoder.named_modules():
-                    if name.startswith("encoder.layer.") and name.endswith(LINEAR):
-                        update = tensors[f"{name}.up"] @ tensors[f"{name}.down"]
-                        module.weight.add_(update, alpha=SCALE)
-            head = (tensors["head.weight"], tensors["head.bias"])
-            size = base.encoder.config.hidden_size
-            if [t.shape for t in head] != [(2, size), (2,)]:
-                raise ValueError(f"its head is none for vectors of {size}")
-        return cls(encoder, head, base.tokenizer, weights.stem)
+            ) from error
+        weight = np.array(found[WEIGHT], dtype=np.float32).reshape(2, -1)
+        return cls(base.adapted(updates), (weight, bias), tokenizer, updates.stem)
 
     @property
     def vocabulary(self) -> Sequence[str]:
         """The pieces of the tokenizer; see `Reader`."""
-        pieces: dict[str, int] = self._tokenizer.get_vocab()
-        return sorted(pieces, key=lambda piece: pieces[piece])
+        return self._tokenizer.vocabulary()
 
     def read(self, question: str, texts: Sequence[str]) -> list[list[Span]]:
-        """Read all texts in one batch; see `Reader`."""
-        if not texts:
-            return []
+        """Read all texts; see `Reader`."""
         seen = [plain(text) for text in texts]
-        encoded = self._tokenizer(
-            [self._cut(f"query: {plain(question)[0]}")] * len(texts),
-            [text for text, _ in seen],
-            truncation="only_second",
-            max_length=LONGEST_INPUT,
-            padding=True,
-            return_offsets_mapping=True,
-            return_tensors="pt",
-        )
-        logits = self._logits(encoded)
+        asked = self._tokenizer.pieces(f"query: {plain(question)[0]}").ids[:LONGEST_QUESTION]
+        inputs = [self._input(asked, text) for text, _ in seen]
         found = []
-        for row, (text, places) in enumerate(seen):
-            sides = encoded.sequence_ids(row)
-            tokens = [place for place, side in enumerate(sides) if side == 1]
-            offsets = encoded["offset_mapping"][row].tolist()
-            spans = best_spans(text, logits[row], tokens, offsets)
+        for (text, places), one, logits in zip(seen, inputs, self._logits(inputs), strict=True):
+            tokens = range(one.first, one.first + len(one.offsets))
+            spans = best_spans(text, logits, tokens, [(0, 0)] * one.first + one.offsets)
             found.append([Span(places[s.start], places[s.end - 1] + 1, s.margin) for s in spans])
         return found
 
-    def _cut(self, question: str) -> str:
-        """Return the beginning of a question that leaves room for a text."""
-        places = self._tokenizer(
-            question, truncation=True, max_length=LONGEST_QUESTION, return_offsets_mapping=True
-        )["offset_mapping"]
-        return question[: max(end for _, end in places)]
+    def _input(self, asked: Sequence[int], text: str) -> _Input:
+        """Join them as `<s> question </s></s> text </s>`, the text's end cut off if need be."""
+        before = [BEGIN, *asked, END, END]
+        pieces = self._tokenizer.pieces(text)
+        room = LONGEST - len(before) - 1
+        ids = [*before, *pieces.ids[:room], END]
+        return _Input(ids, len(before), pieces.offsets[:room])
 
-    def _logits(self, encoded: Any) -> Logits:
-        """Return log-probabilities of starts and ends, shape (texts, tokens, 2)."""
-        import torch
-
-        mask = encoded["attention_mask"]
-        with torch.inference_mode():
-            states = self._encoder(input_ids=encoded["input_ids"], attention_mask=mask)[0]
-            logits = torch.nn.functional.linear(states.float(), *self._head)
-            logits = logits.masked_fill(~mask.bool()[..., None], -1e4).log_softmax(dim=1)
-        return np.asarray(logits.numpy(), dtype=np.float32)
+    def _logits(self, inputs: Sequence[_Input]) -> list[Logits]:
+        """Return log-probabilities of starts and ends, of each input (tokens, 2)."""
+        weight, bias = self._head
+        found = []
+        for states in self._encoder.states([one.ids for one in inputs]):
+            logits = states @ weight.T + bias
+            logits -= logits.max(axis=0)
+            found.append(logits - np.log(np.exp(logits).sum(axis=0)))
+        return found
 
 
 def plain(text: str) -> tuple[str, list[int]]:

@@ -57,9 +57,7 @@ def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     monkeypatch.setattr(Calibration, "shipped", PLAIN_CALIBRATION.at)
     monkeypatch.setattr(rag.session, "resolve_embedder", file)
     monkeypatch.setattr(rag.session, "resolve_generator", file)
-    monkeypatch.setattr(
-        rag.session.SentenceTransformerEmbedder, "load", lambda *_, **__: fakes["embedder"]
-    )
+    monkeypatch.setattr(rag.session, "load_embedder", lambda *_, **__: fakes["embedder"])
     monkeypatch.setattr(rag.session.LlamaGenerator, "load", lambda *_, **__: fakes["generator"])
     monkeypatch.setattr(rag.session.SpanReader, "shipped", lambda *_: fakes["reader"])
     return fakes
@@ -374,7 +372,7 @@ class Slow:
         time.sleep(60)
 
 rag.session.resolve_embedder = lambda *_: ModelFile("m", "m", None, "m@1")
-rag.session.SentenceTransformerEmbedder.load = lambda *_, **__: Slow()
+rag.session.load_embedder = lambda *_, **__: Slow()
 from rag.cli import rag_main
 sys.argv = ["rag", "index", "docs", "--store", "store"]
 rag_main()

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rag.embedding import E5_PROMPTS, SentenceTransformerEmbedder, _give_prompts
+from rag.embedding import (
+    E5_PROMPTS,
+    Encoder,
+    LightEmbedder,
+    SentenceTransformerEmbedder,
+    Tokenizer,
+    load_embedder,
+)
+from rag.embedding.encoder import BATCH, MOST_TEXTS, batches
+from rag.embedding.transformer import _give_prompts
 from rag.errors import ModelCorrupt
 from rag.models import ModelFile, SilentProgress, resolve_embedder
 from rag.settings import Settings
@@ -99,13 +109,108 @@ def test_e5_models_get_their_marks_unless_they_bring_some(
     assert model.prompts == expected
 
 
+# Little text by llama.cpp, much by PyTorch
+
+
+class Letters:
+    """A tokenizer of letters, as far as `LightEmbedder` asks."""
+
+    def single(self, text: str) -> list[int]:
+        return [0, *map(ord, text), 2]
+
+    def counts(self, texts: Sequence[str]) -> list[int]:
+        return [len(text) for text in texts]
+
+
+class Means:
+    """An encoder whose states are (3, 4) for each token, and then (1, 0) for each end mark."""
+
+    size = 2
+
+    def __init__(self) -> None:
+        self.seen: list[list[int]] = []
+
+    def states(self, inputs: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        self.seen += [list(ids) for ids in inputs]
+        return [np.array([[3.0, 4.0]] * len(ids), dtype=np.float32) for ids in inputs]
+
+
+class Bulk:
+    identity, dimension = "fake@1", 2
+
+    def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
+        return np.array([[1.0, 0.0]] * len(texts), dtype=np.float32)
+
+
+def test_means_are_made_unit_vectors_and_inputs_marked() -> None:
+    encoder = Means()
+    embedder = LightEmbedder(encoder, Letters(), "fake@1")
+    [vector] = embedder.embed_queries(["ab"])
+    assert vector.tolist() == pytest.approx([0.6, 0.8])
+    assert embedder.embed_passages(["c"]).dtype == np.float32
+    marked = ["".join(map(chr, ids[1:-1])) for ids in encoder.seen]
+    assert marked == ["query: ab", "passage: c"]
+    assert embedder.embed_queries([]).shape == (0, 2)
+
+
+def test_pytorch_is_woken_where_there_is_much_text_and_stays_awake() -> None:
+    woken: list[Bulk] = []
+    # "passage: a" and its two marks are 12 tokens.
+    embedder = LightEmbedder(
+        Means(), Letters(), "fake@1", lambda: woken.append(Bulk()) or woken[0], 24
+    )
+    assert embedder.embed_passages(["a", "b"])[1].tolist() == pytest.approx([0.6, 0.8])
+    assert woken == []
+    assert embedder.embed_passages(["c"]).tolist() == [[1.0, 0.0]]
+    assert embedder.embed_passages(["d"]).tolist() == [[1.0, 0.0]]
+    assert len(woken) == 1
+    assert embedder.embed_queries(["a"])[0].tolist() == pytest.approx([0.6, 0.8])
+
+
+@pytest.mark.parametrize(
+    ("lengths", "expected"),
+    [
+        ([], []),
+        ([3], [[0]]),
+        ([BATCH, 1, BATCH], [[0], [2], [1]]),
+        ([200, 300, 212, 12], [[1, 2], [0, 3]]),
+        ([1] * (MOST_TEXTS + 1), [[*range(MOST_TEXTS)], [MOST_TEXTS]]),
+    ],
+)
+def test_inputs_are_shared_out_long_ones_first(
+    lengths: list[int], expected: list[list[int]]
+) -> None:
+    assert list(batches(lengths)) == expected
+
+
+@pytest.mark.parametrize("content", [None, b"", b"GGUF" + bytes(60)])
+def test_a_file_that_is_no_encoder_is_one_line(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "encoder.gguf"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ModelCorrupt, match="cannot load the encoder") as error:
+        Encoder.load(file, threads=1)
+    assert str(file) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [None, "{", "{}"])
+def test_a_file_that_is_no_tokenizer_is_one_line(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "tokenizer.json"
+    if content is not None:
+        file.write_text(content, encoding="utf-8")
+    with pytest.raises(ModelCorrupt, match="is no tokenizer") as error:
+        Tokenizer.load(file)
+    assert "\n" not in str(error.value)
+
+
 # The real embedder
 
 
 @pytest.fixture(scope="module")
 def real() -> SentenceTransformerEmbedder:
     settings = Settings.load()
-    file = resolve_embedder(settings.embedder, settings, SilentProgress())
+    file = resolve_embedder("multilingual-e5-small", settings, SilentProgress())
     return SentenceTransformerEmbedder.load(file, offline=settings.offline)
 
 
@@ -143,3 +248,62 @@ def test_a_folder_that_is_no_model_is_one_line(tmp_path: Path) -> None:
     assert f"The embedder mine at {tmp_path} cannot be loaded" in line
     assert "--embedder" in line
     assert os.environ["TOKENIZERS_PARALLELISM"] == "false"
+
+
+@pytest.fixture(scope="module")
+def light() -> LightEmbedder:
+    settings = Settings.load()
+    file = resolve_embedder("multilingual-e5-small", settings, SilentProgress())
+    found = load_embedder(file)
+    assert isinstance(found, LightEmbedder)
+    return found
+
+
+PROBES = (
+    "how many troops were sent?", "उत्तर कोरिया ने लगभग 15,000 सैनिक भेजे हैं।", "कितने सैनिक?",
+    "कैफ़े", "क़", unicodedata.normalize("NFD", "Ångström café"), "كم عدد الجنود؟",
+    "ทหารกี่นาย", "北京有多少人？", "ｆｕｌｌ　ｗｉｄｔｈ", "Сколько солдат?", "😀 👩\u200d👧", "",
+    "  a  b ", "x\u200by", "1,2,3 ½ ①", "long " * 700, "\ufeffmark",
+)  # fmt: skip
+
+
+@pytest.mark.models
+def test_both_ways_cut_every_script_into_the_same_tokens(
+    light: LightEmbedder, real: SentenceTransformerEmbedder
+) -> None:
+    cut = real.backbone().tokenizer
+    for text in PROBES:
+        assert (
+            light._input("query", text)
+            == cut([f"query: {text}"], truncation=True, max_length=512)["input_ids"][0]
+        )
+    assert light.count_tokens(PROBES) == real.count_tokens(PROBES)
+
+
+@pytest.mark.models
+def test_both_ways_give_the_same_vectors(
+    light: LightEmbedder, real: SentenceTransformerEmbedder
+) -> None:
+    for mine, theirs in (
+        (light.embed_queries(PROBES), real.embed_queries(PROBES)),
+        (light.embed_passages(PROBES), real.embed_passages(PROBES)),
+    ):
+        assert mine.shape == theirs.shape
+        assert (mine * theirs).sum(axis=1).min() > 0.9999
+
+
+@pytest.mark.models
+def test_multiplying_in_half_precision_gives_the_same_vectors(
+    real: SentenceTransformerEmbedder,
+) -> None:
+    half = SentenceTransformerEmbedder(real._model, real.identity, half=True)
+    mine, theirs = half.embed_passages(PROBES), real.embed_passages(PROBES)
+    assert (mine * theirs).sum(axis=1).min() > 0.999
+    assert np.linalg.norm(mine, axis=1) == pytest.approx(np.ones(len(PROBES)), abs=1e-5)
+
+
+@pytest.mark.models
+def test_inputs_of_no_length_that_fits_are_refused(light: LightEmbedder) -> None:
+    for length in (0, BATCH + 1):
+        with pytest.raises(ValueError, match="1 to 512"):
+            light.encoder.states([[5] * length])

@@ -124,9 +124,7 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, small_documents: Pa
     monkeypatch.setattr(Calibration, "shipped", PLAIN_CALIBRATION.at)
     monkeypatch.setattr(evaluation, "resolve_embedder", file)
     monkeypatch.setattr(evaluation, "resolve_generator", file)
-    monkeypatch.setattr(
-        evaluation.SentenceTransformerEmbedder, "load", lambda *_, **__: FakeEmbedder()
-    )
+    monkeypatch.setattr(evaluation, "load_embedder", lambda *_, **__: FakeEmbedder())
     monkeypatch.setattr(
         evaluation.LlamaGenerator, "load", lambda *_, **__: ScriptedGenerator(SCRIPT)
     )

@@ -269,7 +269,7 @@ def test_the_program_is_known_by_all_that_its_answers_depend_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Other weights, calibration, prompts or code make another run."""
-    names = ("rag/a.py", "rag/calibration.json", "rag/reader.safetensors", "prompts/read.en.txt")
+    names = ("rag/a.py", "rag/calibration.json", "rag/reader.gguf", "prompts/read.en.txt")
     for name in (*names, "rag/evaluate/evaluation.py", "README.md"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1", encoding="utf-8")

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from rag.errors import GenerationError, ModelCorrupt
-from rag.generation import LlamaGenerator, Usage, physical_cores
+from rag.generation import LlamaGenerator, Usage
 from rag.models import ModelFile, SilentProgress, resolve_generator
 from rag.prompts import REFUSAL, Message, load
 from rag.settings import Settings
 
 SMALL = "qwen2.5-coder-0.5b-instruct"
 CAPITAL: list[Message] = [{"role": "user", "content": "What is the capital of France? One word."}]
-
-
-def test_physical_cores_are_among_the_usable() -> None:
-    assert 1 <= physical_cores() <= len(os.sched_getaffinity(0))
 
 
 @pytest.fixture(scope="module")

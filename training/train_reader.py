@@ -4,11 +4,11 @@
 
 reads `xquad.<language>.train.json` (articles 1 to 16, CC BY-SA 4.0) in twelve languages,
 the questions that `training/make_questions.py` made of the same articles, and the parallel
-articles that were written for it (`training/articles`), and writes
-`rag/span_reader.safetensors`. XQuAD's last three articles and an eighth of the written ones
-are held out: `training/calibrate.py` fits the confidence on them. Everything is drawn with
-fixed seeds; bf16 sums differ a little between processors, so another machine gives another
-file of the same worth.
+articles that were written for it (`training/articles`), and writes `rag/span_reader.gguf`
+(and beside it each stage's weights, as safetensors). XQuAD's last three articles and an
+eighth of the written ones are held out: `training/calibrate.py` fits the confidence on them.
+Everything is drawn with fixed seeds; bf16 sums differ a little between processors, so another
+machine gives another file of the same worth.
 
 A question is read over a window of one to four sentences, in the same language half the
 time and in any other else; a third of the windows do not hold the answer, and then the
@@ -38,19 +38,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors.numpy import load_file as numpy_file
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from rag.embedding import Backbone, SentenceTransformerEmbedder
+from rag.embedding import Backbone, LightEmbedder, SentenceTransformerEmbedder, load_embedder
 from rag.language import numbers, sentences, sound, words
 from rag.models import SilentProgress, resolve_embedder
 from rag.settings import Settings
-from rag.spans import BASE, LINEAR, SCALE, SpanReader
+from rag.spans import BASE, SpanReader
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from articles import XQUAD_HELD_OUT as HELD_OUT
 from articles import articles
 from low_rank import LowRank
+from reader_file import LINEAR, SCALE, write_reader
 
 LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh")
 WRITTEN = 100  # the number of the first written article, beyond those of XQuAD
@@ -118,7 +120,7 @@ class Trained(nn.Module):
             self.head.bias.copy_(weights["head.bias"])
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """Return what was trained, in half precision, under the names that `rag.spans` reads."""
+        """Return what was trained, in half precision, under the names of the layers."""
         found = {}
         for name, update in self.updates.items():
             found[f"{name}.down"], found[f"{name}.up"] = update.down, update.up
@@ -369,7 +371,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--stage", type=int, choices=(1, 2, 3, 4), default=1, help="begin here")
     parser.add_argument("--from", dest="weights", type=Path, help="the weights to begin from")
     parser.add_argument("--first", type=Path, help="the first stage's weights, to mark with")
-    parser.add_argument("--out", type=Path, default=Path("rag/span_reader.safetensors"))
+    parser.add_argument("--out", type=Path, default=Path("rag/span_reader.gguf"))
     return parser.parse_args()
 
 
@@ -395,12 +397,19 @@ def main() -> None:
         steps, rate = args.steps[number - 1], args.rates[number - 1]
         train(model, backbone().tokenizer, examples, steps, rate, number)
         save_file(model.weights(), out, about)
+        write_reader(out.with_suffix(".gguf"), numpy_file(out), about)
         return out
+
+    def reader_of(weights: Path) -> SpanReader:
+        write_reader(weights.with_suffix(".gguf"), numpy_file(weights), about)
+        embedder = load_embedder(file)
+        assert isinstance(embedder, LightEmbedder)
+        return SpanReader.load(weights.with_suffix(".gguf"), embedder.encoder, embedder.tokenizer)
 
     first = args.first or args.out.with_suffix(".first.safetensors")
     stage(1, Examples([kept], texts, random.Random(1)), None, first)
     made = [q for q in load_made(args.made) if q.place[0] not in HELD_OUT]
-    reader, rng = SpanReader.load(first, backbone()), random.Random(2)
+    reader, rng = reader_of(first), random.Random(2)
     marked = [mark(reader, q, texts, ["hi", *rng.sample(LANGUAGES, 2)]) for q in made]
     places = sum(len(q.spans) - 1 for q in marked)
     print(f"{len(marked)} made questions, {places} marked in other languages", flush=True)
@@ -416,7 +425,12 @@ def main() -> None:
     begin = args.weights if args.stage == 3 else second
     stage(3, Examples(sets, texts, random.Random(3), SHARES[3]), begin, third)
     begin = args.weights if args.stage == 4 else third
-    stage(4, Examples(sets, texts, random.Random(4), SHARES[4]), begin, args.out)
+    stage(
+        4,
+        Examples(sets, texts, random.Random(4), SHARES[4]),
+        begin,
+        args.out.with_suffix(".safetensors"),
+    )
 
 
 if __name__ == "__main__":

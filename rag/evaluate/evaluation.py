@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from rag import __version__
 from rag.answer import Answerer
 from rag.calibration import Calibration
-from rag.embedding import Embedder, SentenceTransformerEmbedder
+from rag.embedding import Embedder, load_embedder
 from rag.errors import UsageError
 from rag.evaluate import documents, sets
 from rag.evaluate.examine import Parts, RememberingEmbedder, examine
@@ -81,7 +81,7 @@ class Tools:
 
         def embedder() -> Embedder:
             file = resolve_embedder(settings.embedder, settings, progress)
-            return SentenceTransformerEmbedder.load(file, offline=settings.offline)
+            return load_embedder(file, offline=settings.offline, threads=settings.threads)
 
         def generator() -> tuple[str, Callable[[], Generator]]:
             file = resolve_generator(settings.generator, settings, progress)
@@ -231,7 +231,7 @@ def program_digest() -> str:
     """Name the program's own files: code, prompts, calibration, the span reader's weights."""
     package = Path(__file__).resolve().parent.parent
     prompts = package.parent / "prompts"
-    kinds = {".py", ".json", ".txt", ".html", ".safetensors"}
+    kinds = {".py", ".json", ".txt", ".html", ".gguf"}
     paths = [p for p in package.rglob("*") if p.suffix in kinds]
     paths += prompts.glob("*.txt")
     digest = hashlib.sha256()

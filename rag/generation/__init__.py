@@ -12,6 +12,5 @@ here knows of documents or citations, and importing it loads no llama_cpp.
 
 from rag.generation.core import Generator, Usage
 from rag.generation.llama import LlamaGenerator
-from rag.generation.loading import physical_cores
 
-__all__ = ["Generator", "LlamaGenerator", "Usage", "physical_cores"]
+__all__ = ["Generator", "LlamaGenerator", "Usage"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from rag.errors import ModelCorrupt
 from rag.generation.engine import LlamaEngine
 from rag.models import ModelFile, trained_context
+from rag.processor import physical_cores
 
 SEED = 20250813
 # llama.cpp rounds a window up to a multiple of this.
@@ -57,25 +57,6 @@ def window_of(context: int, trained: int | None) -> int:
     if trained is None or -(-context // STEP) * STEP <= trained:
         return context
     return trained // STEP * STEP or trained
-
-
-def physical_cores() -> int:
-    """Count the physical cores this process may use; hyper-threads only slow llama.cpp."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    usable = usable or 1
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123 (not a real file)
-            blocks = [dict(_pairs(b)) for b in file.read().split("\n\n")]
-    except OSError:
-        return usable
-    cores = {(b.get("physical id"), b.get("core id")) for b in blocks if "core id" in b}
-    return max(1, min(usable, len(cores))) if cores else usable
-
-
-def _pairs(block: str) -> Iterator[tuple[str, str]]:
-    for line in block.splitlines():
-        key, _, value = line.partition(":")
-        yield key.strip(), value.strip()
 
 
 @contextmanager

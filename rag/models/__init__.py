@@ -8,7 +8,8 @@
     recommended stronger generators on the hub, by memory
     fetch       one artifact into the cache: lock, room, sources in order, verification
     e5          the 4-bit embedder, dequantised
-    e5_folder   the folder that sentence-transformers loads
+    e5_gguf     the same embedder, for llama.cpp
+    e5_folder   the folder that both are loaded from
     gguf        the head of a GGUF file
     resolve     a name, path or hub name to a `ModelFile`
     bringing    files that the user brought by hand
@@ -18,8 +19,9 @@ Importing this package loads no torch, transformers, llama_cpp, faiss or hugging
 """
 
 from rag.models.catalogue import Artifact, HubFile, Model, WheelMember, names
+from rag.models.e5_folder import ENCODER, TOKENIZER
 from rag.models.fetch import fetch_artifact, import_artifact
-from rag.models.gguf import trained_context
+from rag.models.gguf import float_arrays, trained_context
 from rag.models.hub_gguf import is_hub_gguf
 from rag.models.inventory import ModelStatus, Verified, models_status, path, pull, verify
 from rag.models.progress import Progress, SilentProgress
@@ -27,7 +29,9 @@ from rag.models.recommended import RECOMMENDED, Recommendation, recommended, tot
 from rag.models.resolve import ModelFile, resolve_embedder, resolve_generator
 
 __all__ = [
+    "ENCODER",
     "RECOMMENDED",
+    "TOKENIZER",
     "Artifact",
     "HubFile",
     "Model",
@@ -39,6 +43,7 @@ __all__ = [
     "Verified",
     "WheelMember",
     "fetch_artifact",
+    "float_arrays",
     "import_artifact",
     "is_hub_gguf",
     "models_status",

@@ -100,18 +100,45 @@ def read_e5(path: Path) -> tuple[Shape, dict[str, Floats]]:
     Raises `ModelCorrupt` where the file is truncated, foreign or contradicts itself, and
     `OSError` where it cannot be read.
     """
+    reader, shape, table = _open(path)
+    tensors = {}
+    for name, (bert_name, dimensions) in _expected(shape).items():
+        tensors[bert_name] = _values(reader, _entry(reader, table, name, dimensions)).reshape(
+            dimensions
+        )
+    return shape, tensors
+
+
+def read_word_blocks(path: Path) -> NDArray[np.uint8] | None:
+    """Return the word embeddings as they lie: Q4_0 blocks, shape (vocabulary, bytes of a row).
+
+    `None` where they are not in 4 bits. Raises like `read_e5`.
+    """
+    reader, shape, table = _open(path)
+    entry = _entry(reader, table, "emb.word", (shape.vocab, shape.hidden))
+    if entry.kind != Q4_0:
+        return None
+    _values(reader, entry)  # raises where the size is odd
+    raw = np.frombuffer(reader.data, np.uint8, entry.size, entry.offset)
+    return raw.reshape(shape.vocab, -1)
+
+
+def _open(path: Path) -> tuple[_Reader, Shape, dict[str, _Entry]]:
     reader = _Reader(path.read_bytes(), path)
     shape = _read_header(reader)
     _skip_tokenizer(reader)
     table = _read_table(reader)
     if len(table) != _EMBEDDINGS + _PER_LAYER * shape.layers:
         raise reader.corrupt(f"{len(table)} tensors do not make {shape.layers} layers")
-    tensors = {}
-    for name, (bert_name, dimensions) in _expected(shape).items():
-        if name not in table or table[name].count != math.prod(dimensions):
-            raise reader.corrupt(f"tensor {name} is missing or has another size")
-        tensors[bert_name] = _values(reader, table[name]).reshape(dimensions)
-    return shape, tensors
+    return reader, shape, table
+
+
+def _entry(
+    reader: _Reader, table: dict[str, _Entry], name: str, dimensions: tuple[int, ...]
+) -> _Entry:
+    if name not in table or table[name].count != math.prod(dimensions):
+        raise reader.corrupt(f"tensor {name} is missing or has another size")
+    return table[name]
 
 
 def _read_header(reader: _Reader) -> Shape:

@@ -1,10 +1,10 @@
-"""A sentence-transformers folder for multilingual-e5-small.
+"""A folder of multilingual-e5-small: for sentence-transformers, and for llama.cpp.
 
 Two roads lead to it, from the hub's full-precision weights and from the 4-bit ones; the
-folders differ in `model.safetensors` alone, for the configuration is written here, from
-known facts, for both. A folder is built beside its place and moved there in one step; a
-manifest in it holds the digests of all its files, so that a damaged one is noticed and
-built again. This module knows no network.
+folders differ in the weights alone (`model.safetensors`, and `encoder.gguf` made of the
+same), for the configuration is written here, from known facts, for both. A folder is built
+beside its place and moved there in one step; a manifest in it holds the digests of all its
+files, so that a damaged one is noticed and built again. This module knows no network.
 """
 
 from __future__ import annotations
@@ -17,15 +17,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rag.errors import ModelUnavailable
+from rag.errors import ModelCorrupt, ModelUnavailable
 from rag.models.digests import Digests, flush_to_disk, hash_file
-from rag.models.e5 import E5_SMALL, Shape, read_e5
+from rag.models.e5 import E5_SMALL, Shape, read_e5, read_word_blocks
+from rag.models.e5_gguf import write_encoder
 
 MANIFEST = "rag-model.json"
 # Raise it with every change to what is written: older folders are then built again.
-FORMAT = 1
+FORMAT = 2
 WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
+ENCODER = "encoder.gguf"
+# Under these the layers may stand in a file of weights.
+_PREFIXES = ("", "bert.", "0.auto_model.")
 
 
 def rebuild(q4: Path, tokenizer: Path, folder: Path) -> None:
@@ -38,6 +42,7 @@ def rebuild(q4: Path, tokenizer: Path, folder: Path) -> None:
     def write(part: Path) -> Shape:
         shape, tensors = read_e5(q4)
         _write_weights(tensors, shape, part / WEIGHTS)
+        write_encoder(part / ENCODER, shape, tensors, read_word_blocks(q4))
         return shape
 
     _build(folder, hash_file(q4), tokenizer, write)
@@ -48,6 +53,7 @@ def assemble(weights: Path, tokenizer: Path, folder: Path) -> None:
 
     def write(part: Path) -> Shape:
         _link(weights, part / WEIGHTS)
+        write_encoder(part / ENCODER, E5_SMALL, _tensors_of(weights))
         return E5_SMALL
 
     _build(folder, hash_file(weights), tokenizer, write)
@@ -56,7 +62,7 @@ def assemble(weights: Path, tokenizer: Path, folder: Path) -> None:
 def is_whole(folder: Path, source_sha256: str, digests: Digests) -> bool:
     """Tell whether the folder was built from that weights file and is undamaged."""
     told, files = _read_manifest(folder)
-    wanted = {WEIGHTS, TOKENIZER, *_configuration(E5_SMALL)}
+    wanted = {WEIGHTS, ENCODER, TOKENIZER, *_configuration(E5_SMALL)}
     return (
         told == source_sha256
         and set(files) == wanted
@@ -99,6 +105,22 @@ def _build(folder: Path, source: str, tokenizer: Path, write: Callable[[Path], S
         ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _tensors_of(weights: Path) -> dict[str, Any]:
+    """Read a file of full-precision weights; raises `ModelCorrupt`."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        tensors = load_file(weights)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise ModelCorrupt(
+            f"{weights} cannot be read: {error}",
+            "Fetch it again: rag models pull multilingual-e5-small",
+        ) from error
+    prefix = next((p for p in _PREFIXES if f"{p}embeddings.LayerNorm.weight" in tensors), "")
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
 
 
 def _write_weights(tensors: dict[str, Any], shape: Shape, path: Path) -> None:

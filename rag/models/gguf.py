@@ -8,6 +8,7 @@ specification in ggml-org/ggml, docs/gguf.md.
 from __future__ import annotations
 
 import struct
+from collections.abc import Collection
 from io import BufferedReader
 from pathlib import Path
 
@@ -17,9 +18,10 @@ GGUF_VERSIONS = (2, 3)
 
 _WIDTHS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 _WHOLE = {4: "<I", 5: "<i", 10: "<Q", 11: "<q"}
-_STRING, _ARRAY = 8, 9
+_FLOAT32, _STRING, _ARRAY = 6, 8, 9
 # No key and no architecture is longer; a damaged length must not fill the memory.
 _LONGEST_NAME = 1 << 16
+_LONGEST_ARRAY = 1 << 20
 
 
 def trained_context(path: Path) -> int | None:
@@ -32,6 +34,38 @@ def trained_context(path: Path) -> int | None:
             return _find(file)
     except (OSError, struct.error, ValueError, OverflowError):
         return None
+
+
+def float_arrays(path: Path, keys: Collection[str]) -> dict[str, list[float]]:
+    """Return those of the metadata that are arrays of float32 numbers.
+
+    Raises `OSError`, and `ValueError` where the file is no GGUF file or lacks one of them.
+    """
+    try:
+        with path.open("rb") as file:
+            magic, _, _, count = GGUF_HEADER.unpack(file.read(GGUF_HEADER.size))
+            found = {} if magic != GGUF_MAGIC else _arrays(file, count, keys)
+    except (struct.error, OverflowError) as error:
+        raise ValueError(f"it is no GGUF file: {error}") from error
+    if missing := set(keys) - found.keys():
+        raise ValueError(f"it has no {min(missing)}")
+    return found
+
+
+def _arrays(file: BufferedReader, count: int, keys: Collection[str]) -> dict[str, list[float]]:
+    found = {}
+    for _ in range(count):
+        key, kind = _text(file), _number(file, "<I")
+        if key in keys and kind == _ARRAY and _number(file, "<I") == _FLOAT32:
+            length = _number(file, "<Q")
+            if length > _LONGEST_ARRAY:
+                raise ValueError("an array without end")
+            found[key] = list(struct.unpack(f"<{length}f", file.read(4 * length)))
+        elif key in keys:
+            raise ValueError(f"{key} is no array of float32 numbers")
+        else:
+            _skip(file, kind)
+    return found
 
 
 def _find(file: BufferedReader) -> int | None:

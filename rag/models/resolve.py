@@ -24,7 +24,7 @@ from rag.models.progress import Progress
 from rag.settings import Settings
 
 END_BYTES = 1 << 20
-REBUILT_BYTES = 480_000_000  # the folder's float32 weights
+REBUILT_BYTES = 620_000_000  # the folder's weights, for PyTorch and for llama.cpp
 HUB_NAME = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 # What makes a folder's vectors: weights, configuration, tokenizer; not its read-me.
 TELLING = (".safetensors", ".bin", ".json", ".model", ".txt")

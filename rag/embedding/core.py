@@ -1,0 +1,36 @@
+"""The `Embedder` protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+
+E5_PROMPTS = {"query": "query: ", "document": "passage: "}
+
+
+class Embedder(Protocol):
+    """Turns texts into unit vectors.
+
+    Both methods return float32 of shape `(len(texts), dimension)`, each row of L2 norm 1.
+    `identity` names the weights; an index refuses an embedder with another identity.
+    """
+
+    identity: str
+    dimension: int
+
+    def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        """Embed questions."""
+        ...
+
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        """Embed pieces of documents."""
+        ...
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Count the tokens of each text, without marks and special tokens."""
+        ...

@@ -1,0 +1,158 @@
+"""A BERT encoder in llama.cpp: token ids in, one vector a token out.
+
+It reads a GGUF file that holds weights and no vocabulary, starts in a tenth of a second and
+needs no PyTorch. Texts of one call go through in batches of whole texts. Updates of low
+rank (Hu et al. 2021, "LoRA") can be put on: another context over the same weights, which are
+mapped from the page cache and loaded once. It knows no pooling and no head.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import threading
+import weakref
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.errors import ModelCorrupt
+
+States = NDArray[np.float32]
+
+# Tokens that go through at once. All attend to all before the mask is applied, so twice as
+# many cost more than twice (benchmarks/LOG.md: 3,730 tokens/s at 512, 2,940 at 2,048).
+BATCH = 512
+MOST_TEXTS = 64
+
+
+class Encoder:
+    """A loaded encoder; `size` is the length of its vectors.
+
+    Calls from several threads wait for each other. The weights live as long as any encoder
+    over them.
+    """
+
+    def __init__(self, weights: _Weights, adapter: Path | None = None) -> None:
+        from llama_cpp import llama_cpp as library
+
+        self._weights = weights
+        self._lock = threading.Lock()
+        parameters = library.llama_context_default_params()
+        parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = BATCH
+        parameters.n_seq_max = MOST_TEXTS
+        parameters.n_threads = parameters.n_threads_batch = weights.threads
+        parameters.embeddings = True
+        parameters.pooling_type = library.LLAMA_POOLING_TYPE_NONE
+        # Twice as fast as without for batches of several texts, to the same vectors.
+        parameters.flash_attn_type = library.LLAMA_FLASH_ATTN_TYPE_ENABLED
+        self._context = library.llama_init_from_model(weights.model, parameters)
+        if not self._context:
+            raise weights.corrupt("it makes no context")
+        self.size = int(library.llama_model_n_embd(weights.model))
+        self._batch = library.llama_batch_init(BATCH, 0, 1)
+        # Last made, first freed, at the end of the process, too: the weights go last.
+        weakref.finalize(self, library.llama_batch_free, self._batch)
+        weakref.finalize(self, library.llama_free, self._context)
+        if adapter is not None:
+            self._put_on(adapter)
+
+    @classmethod
+    def load(cls, file: Path, *, threads: int) -> Encoder:
+        """Map a GGUF file; raises `ModelCorrupt` where llama.cpp cannot use it."""
+        return cls(_Weights(file, threads))
+
+    def adapted(self, adapter: Path) -> Encoder:
+        """Return an encoder over the same weights with updates; raises `ModelCorrupt`."""
+        return Encoder(self._weights, adapter)
+
+    def states(self, inputs: Sequence[Sequence[int]]) -> list[States]:
+        """Return the last layer's states of each input, shape `(tokens, size)`.
+
+        An input has 1 to 512 tokens. Raises ValueError for another length.
+        """
+        if any(not 0 < len(ids) <= BATCH for ids in inputs):
+            raise ValueError(f"an input has 1 to {BATCH} tokens")
+        found: list[States] = [np.empty((0, self.size), np.float32)] * len(inputs)
+        with self._lock:
+            for places in batches([len(ids) for ids in inputs]):
+                results = self._encode([inputs[place] for place in places])
+                for place, result in zip(places, results, strict=True):
+                    found[place] = result
+        return found
+
+    def _encode(self, inputs: Sequence[Sequence[int]]) -> list[States]:
+        from llama_cpp import llama_cpp as library
+
+        batch, place = self._batch, 0
+        for number, ids in enumerate(inputs):
+            for position, token in enumerate(ids):
+                batch.token[place] = token
+                batch.pos[place] = position
+                batch.n_seq_id[place] = 1
+                batch.seq_id[place][0] = number
+                batch.logits[place] = 1
+                place += 1
+        batch.n_tokens = place
+        if library.llama_encode(self._context, batch):
+            raise RuntimeError("llama.cpp could not encode a batch")
+        pointer = library.llama_get_embeddings(self._context)
+        values = np.ctypeslib.as_array(pointer, shape=(place, self.size)).copy()
+        ends = np.cumsum([len(ids) for ids in inputs])[:-1]
+        return np.split(values, ends)
+
+    def _put_on(self, path: Path) -> None:
+        from llama_cpp import llama_cpp as library
+
+        adapter = library.llama_adapter_lora_init(self._weights.model, str(path).encode())
+        if not adapter:
+            raise ModelCorrupt(
+                f"llama.cpp cannot load the updates {path}",
+                "Reinstall the package: pip install --force-reinstall rag-ask",
+            )
+        pointers = (library.llama_adapter_lora_p_ctypes * 1)(adapter)
+        if library.llama_set_adapters_lora(self._context, pointers, 1, (ctypes.c_float * 1)(1.0)):
+            raise RuntimeError(f"llama.cpp cannot use the updates {path}")
+
+
+class _Weights:
+    """The mapped file, freed when nothing uses it any more."""
+
+    def __init__(self, file: Path, threads: int) -> None:
+        from llama_cpp import llama_cpp as library
+
+        logging.getLogger("llama-cpp-python").setLevel(logging.CRITICAL)
+        library.llama_backend_init()
+        parameters = library.llama_model_default_params()
+        # Repacked weights would be copied, and may choose kernels that crash
+        # (rag/generation/loading.py).
+        parameters.use_extra_bufts = False
+        self.file = file
+        self.threads = threads
+        self.model: Any = library.llama_model_load_from_file(str(file).encode(), parameters)
+        if not self.model:
+            raise self.corrupt("it is missing or no model")
+        weakref.finalize(self, library.llama_model_free, self.model)
+
+    def corrupt(self, why: str) -> ModelCorrupt:
+        return ModelCorrupt(
+            f"llama.cpp cannot load the encoder {self.file}: {why}",
+            "Fetch it again: rag models pull multilingual-e5-small",
+        )
+
+
+def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Share inputs out to batches, by their places; the long ones come first."""
+    batch: list[int] = []
+    total = 0
+    for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
+        if batch and (total + lengths[place] > BATCH or len(batch) == MOST_TEXTS):
+            yield batch
+            batch, total = [], 0
+        batch.append(place)
+        total += lengths[place]
+    if batch:
+        yield batch
