@@ -89,7 +89,9 @@ def names_in(folder: Path) -> list[str]:
 
 
 def listing(folder: Path) -> list[str]:
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*"))
+    return sorted(
+        p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.name != ".verified"
+    )
 
 
 @pytest.fixture(scope="module")
