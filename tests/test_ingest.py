@@ -6,13 +6,16 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 from conftest import DOCUMENTS, FakeEmbedder, RecordingProgress
+from hypothesis import strategies as st
 
 from rag.datatypes import Chunk
 from rag.errors import NoDocumentsError, StoreCorrupt, StoreMismatch, StoreMissing
@@ -691,3 +694,100 @@ def test_the_title_is_embedded_but_not_quoted(
     assert [chunk.context for chunk in found] == ["", *["The flood of July"] * (len(found) - 1)]
     assert f"The flood of July\n{found[1].text}" in embedder.passages
     assert "flood" not in found[1].text
+
+
+# Edits against a build from nothing
+
+FOOTERS = ("Leave a Reply", "Must read before you go away", "")
+BODIES = (
+    "The old dam was repaired in twelve days by engineers. The river rose again.",
+    "The new school has room for many children of the valley.",
+    "Prices of onions doubled at the market after the trucks stopped. Traders blamed rain.",
+    "उत्तर कोरिया ने रूस में लगभग 15,000 सैनिक भेजे हैं। नदी का जलस्तर बढ़ गया।",
+    "Relief camps hold 8,500 people, said the mayor. " * 3,
+)
+EDITS = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("write"),
+            st.sampled_from("abcdef"),
+            st.sampled_from(BODIES),
+            st.sampled_from(FOOTERS),
+        ),
+        st.tuples(st.just("delete"), st.sampled_from("abcdef")),
+        st.tuples(st.just("rename"), st.sampled_from("abcdef"), st.sampled_from("abcdefg")),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def edit(folder: Path, act: str, stem: str, *others: str) -> None:
+    path = folder / f"{stem}.txt"
+    if act == "write":
+        body, footer = others
+        write(folder, **{stem: f"Title\n\n{body}\n\n{footer}\n"})
+    elif act == "delete":
+        path.unlink(missing_ok=True)
+    elif path.exists():
+        path.rename(folder / f"{others[0]}.txt")
+
+
+@hypothesis.settings(
+    max_examples=25, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
+@hypothesis.given(runs=st.lists(EDITS, min_size=1, max_size=4))
+def test_after_any_edits_the_index_is_that_of_a_build_from_nothing(
+    settings: Settings, runs: list[list[tuple[str, ...]]]
+) -> None:
+    with tempfile.TemporaryDirectory() as outer:
+        folder = Path(outer, "d")
+        write(folder, a="The city has a dam and a school.", b="The river rose by 3.5 metres.")
+        stepwise = replace(settings, store=Path(outer, "stepwise"))
+        index_documents([folder], stepwise, FakeEmbedder(), RecordingProgress())
+        for edits in runs:
+            for act in edits:
+                edit(folder, *act)
+            if not any(folder.iterdir()):
+                write(folder, a="The city has a dam and a school.")
+            index_documents([folder], stepwise, FakeEmbedder(), RecordingProgress())
+        fresh = replace(settings, store=Path(outer, "fresh"))
+        index_documents([folder], fresh, FakeEmbedder(), RecordingProgress())
+        questions = ("the river and the dam", "leave a reply", "सैनिक")
+        assert everything(stepwise.store, questions) == everything(fresh.store, questions)
+
+
+def test_an_unchanged_folder_asks_the_embedder_for_its_name_alone(
+    run: Run, small_documents: Path, settings: Settings, progress: RecordingProgress
+) -> None:
+    class Named:
+        identity = "fake@1"
+
+        def __getattr__(self, name: str) -> object:
+            pytest.fail(f"{name} was asked for")
+
+    run(small_documents)
+    (small_documents / "binary.txt").write_bytes(bytes(range(256)) * 4)
+    report = index_documents([small_documents], settings, Named(), progress)  # type: ignore[arg-type]
+    assert (len(report.unchanged), report.written) == (3, False)
+    assert len(report.failed) == 1
+
+
+def test_texts_are_embedded_in_batches_of_about_one_length(run: Run, tmp_path: Path) -> None:
+    sizes: list[list[int]] = []
+
+    class Measuring(FakeEmbedder):
+        def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
+            sizes.append([len(text) for text in texts])
+            return super().embed_passages(texts)
+
+    for number in range(70):  # long and short sentences in every document
+        text = f"Number {number}. " + f"The long one of number {number} goes on and on. "
+        write(tmp_path / "d", **{f"d{number}": text})
+    settings = Settings(store=tmp_path / "s", documents=None, models=tmp_path)
+    index_documents([tmp_path / "d"], settings, Measuring(), RecordingProgress())
+    # 70 chunks, then 140 sentences: three batches, of which the first two hold the long ones.
+    assert [len(batch) for batch in sizes] == [64, 6, 64, 64, 12]
+    assert all(batch == sorted(batch, reverse=True) for batch in sizes)
+    assert min(sizes[2]) >= max(sizes[3]) >= max(sizes[4])
+    assert max(sizes[4]) < 12
