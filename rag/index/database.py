@@ -19,6 +19,8 @@ from rag.index.rows import rows_by_key
 from rag.index.schema import LISTED, corrupt, decoded, listed
 from rag.index.vectors import ordered
 
+POSTINGS = 50_000
+"""The most entries of the keyword index that a search reads: some 20 ms."""
 MOST_ROWS = 1 << 31  # SQLite takes no integer beyond 64 bits
 _CHUNKS = """
 SELECT c.id, c.name, d.digest, d.path, c.start, c."end", c.page, c.text, c.context
@@ -169,20 +171,38 @@ class Database:
         `within` are the only chunks to look at. Equal scores are ordered by document and
         place, whatever the history of the index.
         """
-        parts = [
-            f"{column} : ({' OR '.join(terms)})"
-            for column, given in (("body", query_words), ("sounds", sounds))
-            if (terms := [f'"{t}"' for t in sorted({g.replace('"', "") for g in given} - {""})])
-        ]
-        if not parts or k <= 0:
+        terms = self._affordable({"body": query_words, "sounds": sounds})
+        if not terms or k <= 0:
             return []
+        query = " OR ".join(f'{column} : "{term}"' for column, term in terms)
         wanted = k + 1
         while True:
-            found = self._matching(" OR ".join(parts), min(wanted, MOST_ROWS), within)
+            found = self._matching(query, min(wanted, MOST_ROWS), within)
             # All that tie with the last one must be known before they can be cut.
             if len(found) < wanted or found[-1][1] < found[k - 1][1]:
                 return ordered(found, self.chunk_places)[:k]
             wanted *= 2
+
+    def _affordable(self, asked: Mapping[str, Collection[str]]) -> list[tuple[str, str]]:
+        """Return pairs `(column, term)`, rarest first, as long as a search stays fast.
+
+        What a search costs is how often its terms stand in the index. Above `POSTINGS` the
+        commonest are left out, which tell the least; the rarest is always kept.
+        """
+        counted = []
+        for column, given in asked.items():
+            plain = {term.replace('"', "") for term in given} - {""}
+            counts = self.frequencies(plain, column)
+            counted += [(count, column, term) for term, count in counts.items() if count]
+        counted.sort()
+        total = 0
+        kept: list[tuple[str, str]] = []
+        for count, column, term in counted:
+            total += count
+            if kept and total > POSTINGS:
+                break
+            kept.append((column, term))
+        return kept
 
     def _matching(
         self, query: str, limit: int, within: Collection[int] | None

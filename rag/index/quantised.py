@@ -2,8 +2,7 @@
 
 An inverted file (Jégou, Douze and Schmid 2011, "Product Quantization for Nearest Neighbor
 Search") with a byte a dimension (scalar quantisation of the residuals) finds ten times as
-many candidates as are asked for; their stored vectors give the true cosines. How many lists
-are looked at is measured when the index is made, on vectors of its own.
+many candidates as are asked for; their stored vectors give the true cosines.
 """
 
 from __future__ import annotations
@@ -35,11 +34,12 @@ GROWTH = 4
 SAMPLE = 50
 """Vectors a list that its centre is made of."""
 CANDIDATES, FEWEST = 10, 200
-ASKED, NEIGHBOURS = 256, 10
-RECALL = 0.995
-"""Share of the true neighbours of the index's own vectors that a search must find."""
-MARGIN = 2
-"""So many times the lists that suffice for its own vectors: questions lie farther away."""
+LOOKED_AT, LEAST_LOOKED_AT = 1 / 32, 64
+"""The share of the lists that a search looks at, and their least number.
+
+Recall@10 of real questions is then .998 at 100,000 vectors and 1.000 at a million (benchmarks/
+LOG.md). Measuring it on the index's own vectors asks for too few: questions lie farther away.
+"""
 EXACT_WITHIN = 20_000
 """Among so few ids the stored vectors are compared one by one."""
 
@@ -67,6 +67,16 @@ class QuantisedVectors(SearchedVectors):
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
+
+    @property
+    def lists(self) -> int:
+        """The number of lists."""
+        return int(self._index.nlist)
+
+    @property
+    def looked_at(self) -> int:
+        """The number of lists that a search looks at."""
+        return int(self._index.nprobe)
 
     def vectors(self, ids: Sequence[int]) -> Vectors:
         """Return the stored vectors; see `SearchedVectors`."""
@@ -120,7 +130,7 @@ def write_lists(file: VectorFile, path: Path) -> None:
     )  # fmt: skip
     index.train(_sample(file, SAMPLE * lists))
     _add(index, file, 0)
-    index.nprobe = _lists_that_suffice(index, file)
+    index.nprobe = min(lists, max(LEAST_LOOKED_AT, round(LOOKED_AT * lists)))
     write(index, path)
 
 
@@ -158,42 +168,3 @@ def _sample(file: VectorFile, count: int) -> Vectors:
     wanted = file.ids[chosen]
     parts = [rows[np.isin(ids, wanted, assume_unique=True)] for ids, rows in file.blocks()]
     return np.ascontiguousarray(np.concatenate(parts))
-
-
-def _lists_that_suffice(index: Any, file: VectorFile) -> int:
-    """Measure how many lists find the neighbours of some of the vectors themselves."""
-    asked = _sample(file, ASKED)
-    true = _neighbours(file, asked)
-    lists = 1
-    while lists < index.nlist:
-        index.nprobe = lists
-        found = index.search(asked, CANDIDATES * NEIGHBOURS)[1]
-        hits = sum(len(np.intersect1d(a, b)) for a, b in zip(found, true, strict=True))
-        if hits >= RECALL * true.size:
-            break
-        lists *= 2
-    return int(min(MARGIN * lists, index.nlist))
-
-
-def _neighbours(file: VectorFile, asked: Vectors) -> Ids:
-    """Return the ids of the nearest vectors, shape `(len(asked), NEIGHBOURS + 1)`.
-
-    The first one is mostly the vector itself, which any search finds.
-    """
-    import faiss
-
-    count = NEIGHBOURS + 1
-    best = np.full((len(asked), count), -np.inf, dtype=np.float32)
-    known = np.full((len(asked), count), -1, dtype=np.int64)
-    for ids, rows in file.blocks():
-        if not len(ids):
-            continue
-        scores, places = faiss.knn(
-            asked, rows, min(count, len(ids)), metric=faiss.METRIC_INNER_PRODUCT
-        )
-        both = np.concatenate([best, scores], axis=1)
-        either = np.concatenate([known, ids[places]], axis=1)
-        order = np.argsort(-both, axis=1, kind="stable")[:, :count]
-        best = np.take_along_axis(both, order, axis=1)
-        known = np.take_along_axis(either, order, axis=1)
-    return known
