@@ -44,18 +44,19 @@ def files_of(roots: Sequence[Path]) -> Listing:
             raise NoDocumentsError(f"There is no file or folder {root}", "Check the path.")
     resolved = [root.resolve() for root in roots]
     base = Path(os.path.commonpath([r if r.is_dir() else r.parent for r in resolved]))
+    above = len(os.path.join(base, ""))  # noqa: PTH118 (a root may be `/`)
     found: dict[Path, SourceFile] = {}
     others: set[Path] = set()
     failed: dict[str, str] = {}
 
     def fail(error: OSError) -> None:
-        name = printable(_name(Path(os.path.relpath(str(error.filename), base))))
+        name = printable(_name(os.path.relpath(str(error.filename), base)))
         failed[name] = f"{name} cannot be read: {error.strerror}"
 
     for root in resolved:
         for path in _walk(root, fail):
             if path == root or path.suffix.lower() in SUFFIXES:
-                found[path] = SourceFile(path, _name(path.relative_to(base)), _size(path))
+                found[path] = SourceFile(path, _name(str(path)[above:]), _size(path))
             else:
                 others.add(path)
     files = sorted(found.values(), key=lambda f: f.name)
@@ -69,9 +70,8 @@ def _walk(root: Path, fail: Callable[[OSError], None]) -> Iterator[Path]:
     for folder, inner, names in os.walk(root, onerror=fail):
         inner[:] = sorted(n for n in inner if not n.startswith("."))
         for name in sorted(names):
-            path = Path(folder, name)
-            if not name.startswith(".") and not path.is_symlink():
-                yield path
+            if not name.startswith(".") and not os.path.islink(f"{folder}/{name}"):  # noqa: PTH114
+                yield Path(folder, name)
 
 
 def _size(path: Path) -> int:
@@ -81,10 +81,10 @@ def _size(path: Path) -> int:
         return 0  # reading it will say what is wrong
 
 
-def _name(relative: Path) -> str:
+def _name(relative: str) -> str:
     """Return the name that is cited; bytes that are no text are written as escapes.
 
     A backslash is doubled, so that no two files have one name.
     """
-    raw = os.fsencode(relative.as_posix()).replace(b"\\", b"\\\\")
+    raw = os.fsencode(relative).replace(b"\\", b"\\\\")
     return raw.decode("utf-8", "backslashreplace")
