@@ -8,15 +8,22 @@ different documents: what an agency sends to many papers is repeated, but no boi
 Careful rather than thorough, because what is left out is not found any more: the first
 line of a document is its title and always ranked, what says anything at all (four words)
 stays ranked in the first document that has it, and nothing that stands in one document
-only is ever left out. The text itself stays whole. Pure functions over texts.
+only is ever left out. The text itself stays whole.
+
+Sentences are compared by digests of their words, so that the outlines of a gigabyte of
+text take some 100 MB, and need not be made again. Pure functions over outlines.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rag.chunking import Span, is_heading
 from rag.datatypes import Document
@@ -32,89 +39,144 @@ PROSE_WORDS = 6
 # Fewer words say nothing by themselves: a byline, a button.
 TELLING_WORDS = 4
 _LOOKED_AT = 24
+# A document's running text is compared with that of its neighbours again and again.
+_REMEMBERED = 256
 
-Key = tuple[str, ...]
+_KEY = np.dtype("<u8")
+_LENGTH = np.dtype("<u2")
+_ROW = np.dtype([("key", _KEY), ("length", _LENGTH), ("line", "?")])
+_LONGEST = int(np.iinfo(_LENGTH).max)
+
+Keys = NDArray[np.uint64]
+Holders = Mapping[int, Sequence[int]]
+"""The numbers of the documents that have a sentence, by its key, in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What is compared of a document: for each sentence its key, and whether it is a line.
+    """What is compared of a document: a row a sentence, of shape `(sentences,)`.
 
-    `prose` maps the keys of its running text to their lengths in words, `size` is their
-    sum.
+    `keys` are digests of the folded words, `lengths` their count, and `lines` says what is
+    a line of its own.
     """
 
-    keys: tuple[Key, ...]
-    lines: tuple[bool, ...]
-    prose: Mapping[Key, int]
-    size: int
+    keys: Keys
+    lengths: NDArray[np.uint16]
+    lines: NDArray[np.bool_]
+
+    def packed(self) -> bytes:
+        """Return it in eleven bytes a sentence."""
+        rows = np.empty(len(self.keys), dtype=_ROW)
+        rows["key"], rows["length"], rows["line"] = self.keys, self.lengths, self.lines
+        return rows.tobytes()
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> Outline:
+        """Return what `packed` packed; raises ValueError for other lengths."""
+        rows = np.frombuffer(data, dtype=_ROW)
+        return cls(*(np.ascontiguousarray(rows[name]) for name in ("key", "length", "line")))
+
+    def prose(self) -> tuple[Keys, NDArray[np.uint16]]:
+        """Return the keys of the running text, sorted, each once, and their lengths in words."""
+        running = ~self.lines & (self.lengths >= PROSE_WORDS)
+        keys, first = np.unique(self.keys[running], return_index=True)
+        return keys, self.lengths[running][first]
 
 
 def outline(document: Document, spans: Sequence[Span]) -> Outline:
     """Prepare a document."""
     text = document.text
-    keys = tuple(tuple(words(text[start:end])) for start, end in spans)
-    lines = tuple(is_heading(text, spans, place) for place in range(len(spans)))
-    prose = {
-        key: len(key)
-        for key, line in zip(keys, lines, strict=True)
-        if not line and len(key) >= PROSE_WORDS
-    }
-    return Outline(keys, lines, prose, sum(prose.values()))
+    return outline_of(document, spans, [words(text[start:end]) for start, end in spans])
+
+
+def outline_of(document: Document, spans: Sequence[Span], said: Sequence[Sequence[str]]) -> Outline:
+    """Prepare a document whose sentences' words are known."""
+    lines = [is_heading(document.text, spans, place) for place in range(len(spans))]
+    return Outline(
+        np.fromiter(map(_digest, said), dtype=_KEY, count=len(said)),
+        np.fromiter((min(len(w), _LONGEST) for w in said), dtype=_LENGTH, count=len(said)),
+        np.array(lines, dtype=np.bool_),
+    )
+
+
+def _digest(said: Sequence[str]) -> int:
+    """Return a digest of words; a space is in none of them."""
+    data = " ".join(said).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
 
 
 def boilerplate(outlines: Sequence[Outline]) -> list[frozenset[int]]:
     """Return for each document the places of the sentences that are boilerplate."""
-    holders: dict[Key, list[int]] = defaultdict(list)
-    repeating: dict[Key, list[int]] = defaultdict(list)
-    for number, document in enumerate(outlines):
-        counts = Counter(key for key in document.keys if key)
-        for key, count in counts.items():
-            holders[key].append(number)
-            if count > 1:
-                repeating[key].append(number)
+    holders, repeating = _shared(outlines)
     different = _Different(outlines)
-    shared = {
-        key
-        for key, found in holders.items()
-        if len(found) >= FILES and different.count(found) >= FILES
-    }
-    twice = {
-        key
-        for key, found in repeating.items()
-        if len(found) >= REPEATING_FILES and different.count(found) >= REPEATING_FILES
-    }
-    return [
-        frozenset(
-            place
-            for place in range(1, len(document.keys))
-            if _is_left_out(document, place, shared, twice)
-            and (
-                len(document.keys[place]) < TELLING_WORDS or _seen(document, place, number, holders)
-            )
+
+    @cache
+    def is_shared(key: int) -> bool:
+        return len(holders.get(key, ())) >= FILES and different.count(holders[key]) >= FILES
+
+    @cache
+    def is_repeated(key: int) -> bool:
+        found = repeating[key]
+        return len(found) >= REPEATING_FILES and different.count(found) >= REPEATING_FILES
+
+    repeated = np.fromiter(repeating, dtype=_KEY, count=len(repeating))
+    result = []
+    for number, document in enumerate(outlines):
+        keys = document.keys.tolist()
+        lines = np.flatnonzero(document.lines & np.isin(document.keys, repeated)).tolist()
+        found = {place for place in lines if is_repeated(keys[place])}
+        found.update(place for place in _edges(len(keys)) if is_shared(keys[place]))
+        result.append(
+            frozenset(p for p in found if p and _says_nothing(document, p, number, holders))
         )
-        for number, document in enumerate(outlines)
-    ]
+    return result
 
 
-def _is_left_out(document: Outline, place: int, shared: set[Key], twice: set[Key]) -> bool:
-    key = document.keys[place]
-    if key in twice and document.lines[place]:
+def _shared(outlines: Sequence[Outline]) -> tuple[Holders, Holders]:
+    """Return who has the sentences that several have, and who has them more than once."""
+    sizes = [len(document.keys) for document in outlines]
+    keys = np.concatenate([np.empty(0, dtype=_KEY), *(o.keys for o in outlines)])
+    said = np.concatenate([np.empty(0, dtype=_LENGTH), *(o.lengths for o in outlines)]) > 0
+    numbers = np.repeat(np.arange(len(outlines), dtype=np.int32), sizes)
+    keys, numbers = keys[said], numbers[said]
+    order = np.argsort(keys, kind="stable")  # stable: documents stay in order
+    keys, numbers = keys[order], numbers[order]
+    # A document that has a sentence more than once stands in a row there.
+    starts = np.ones(len(keys), dtype=np.bool_)
+    starts[1:] = (keys[1:] != keys[:-1]) | (numbers[1:] != numbers[:-1])
+    first = np.flatnonzero(starts)
+    counts = np.diff(np.append(first, len(keys)))
+    keys, numbers = keys[first], numbers[first]
+    return _grouped(keys, numbers), _grouped(keys[counts > 1], numbers[counts > 1])
+
+
+def _grouped(keys: Keys, numbers: NDArray[np.int32]) -> Holders:
+    """Group sorted keys; those that one document alone has are left out."""
+    found, first, counts = np.unique(keys, return_index=True, return_counts=True)
+    return {
+        int(found[place]): numbers[first[place] : first[place] + counts[place]].tolist()
+        for place in np.flatnonzero(counts > 1)
+    }
+
+
+def _edges(size: int) -> Iterable[int]:
+    """Return the places near the first or the last sentence."""
+    return range(size) if size <= 2 * EDGE else (*range(EDGE), *range(size - EDGE, size))
+
+
+def _says_nothing(document: Outline, place: int, number: int, holders: Holders) -> bool:
+    """Whether nothing is lost: it is no sentence, or ranked in another document or above."""
+    if document.lengths[place] < TELLING_WORDS:
         return True
-    return key in shared and min(place, len(document.keys) - 1 - place) < EDGE
-
-
-def _seen(document: Outline, place: int, number: int, holders: Mapping[Key, Sequence[int]]) -> bool:
-    """Whether the same sentence is ranked before: in another document, or above."""
     key = document.keys[place]
-    return holders[key][0] != number or document.keys.index(key) < place
+    return holders[int(key)][0] != number or bool((document.keys[:place] == key).any())
 
 
 class _Different:
     """Counts documents that are not copies of each other, as far as is asked."""
 
     def __init__(self, outlines: Sequence[Outline]) -> None:
-        self._outlines = outlines
+        self._prose = lru_cache(maxsize=_REMEMBERED)(lambda number: outlines[number].prose())
         self._known: dict[tuple[int, int], bool] = {}
 
     def count(self, holders: Iterable[int]) -> int:
@@ -130,11 +192,13 @@ class _Different:
     def _copies(self, one: int, other: int) -> bool:
         pair = (min(one, other), max(one, other))
         if pair not in self._known:
-            self._known[pair] = _are_copies(*(self._outlines[number] for number in pair))
+            self._known[pair] = self._are_copies(*pair)
         return self._known[pair]
 
-
-def _are_copies(one: Outline, other: Outline) -> bool:
-    small, large = sorted((one, other), key=lambda document: len(document.prose))
-    shared = sum(size for key, size in small.prose.items() if key in large.prose)
-    return shared >= COPY * min(one.size, other.size)
+    def _are_copies(self, one: int, other: int) -> bool:
+        keys, lengths = self._prose(one)
+        others, other_lengths = self._prose(other)
+        _, places, _ = np.intersect1d(keys, others, assume_unique=True, return_indices=True)
+        shared = int(lengths[places].sum(dtype=np.int64))
+        sizes = (int(each.sum(dtype=np.int64)) for each in (lengths, other_lengths))
+        return shared >= COPY * min(sizes)

@@ -135,9 +135,9 @@ def retrieve(
     terms = _terms(question, index)
     only = None if within is None else index.text.chunk_rows_of(within)
     rows = _rows(vector, terms, index, max(k, RERANKED if reranker else 0) * DEPTH, only)
-    ranked = sorted(_candidates(vector, terms, index, rows), key=lambda c: (-c.score, c.row))
+    ranked = sorted(_candidates(vector, terms, index, rows), key=lambda c: -c.score)
     scores = _reranked(question, ranked, index, reranker)
-    order = sorted(ranked[: len(scores)], key=lambda c: (-scores[c.row], c.row))
+    order = sorted(ranked[: len(scores)], key=lambda c: -scores[c.row])
     best = _distinct([*order, *ranked[len(scores) :]], k)
     hits = _hits(best, ranked, scores, index)
     shown = _evidence(question, best, hits, terms, index, evidence, reranker)
@@ -179,7 +179,9 @@ def _rows(
     rows |= {row for row, _ in index.search_sentences(vector, depth, only)}
     said, heard = {t.word for t in terms}, {t.sound for t in terms} - {""}
     rows |= {row for row, _ in index.text.search(said, heard, depth, only)}
-    return sorted(rows)
+    # Ties are broken by place: row ids depend on the history of the index.
+    places = index.text.chunk_places(rows)
+    return sorted(rows, key=places.__getitem__)
 
 
 def _candidates(
@@ -254,7 +256,7 @@ def _hits(
 
 
 def _ranks(scored: Iterable[tuple[int, float]]) -> dict[int, int]:
-    ordered = sorted(scored, key=lambda pair: (-pair[1], pair[0]))
+    ordered = sorted(scored, key=lambda pair: -pair[1])
     return {row: rank for rank, (row, _) in enumerate(ordered, 1)}
 
 

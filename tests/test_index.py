@@ -33,7 +33,10 @@ from rag.errors import (
     StoreOutdated,
     StoreReadOnly,
 )
-from rag.index import FORMAT, Entry, Index, store, writing
+from rag.index import FORMAT, Entry, Index, database, quantised, store, verifying, writing
+from rag.index import vectors as vectors_module
+from rag.index.draft import VectorDraft, load_vectors
+from rag.index.quantised import QuantisedVectors
 from rag.index.vectors import VectorIndex
 from rag.ingest import index_documents
 from rag.language import sound, words
@@ -89,7 +92,9 @@ def names_in(folder: Path) -> list[str]:
 
 
 def listing(folder: Path) -> list[str]:
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*"))
+    return sorted(
+        p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.name != ".verified"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +199,178 @@ def test_a_full_disk_is_told_from_other_failures_of_faiss() -> None:
     with pytest.raises(OSError, match="cannot write") as missing:
         vectors.save(Path("/no/such/folder/v.faiss"))
     assert missing.value.errno != errno.ENOSPC
+
+
+# Many vectors
+
+
+def cloud(count: int, seed: int) -> np.ndarray:
+    """Return unit vectors in twenty groups, as those of texts are."""
+    rng = np.random.default_rng(seed)
+    centres = np.random.default_rng(0).normal(size=(20, 16))
+    return unit(*(centres[rng.integers(20, size=count)] + 0.5 * rng.normal(size=(count, 16))))
+
+
+def drafted(folder: Path, old: Path | None, gone: Sequence[int], more: np.ndarray) -> Path:
+    """Remove vectors and add some under the next ids."""
+    folder.mkdir()
+    draft = VectorDraft(folder, "chunks", 16, old)
+    draft.remove(gone)
+    draft.append(range(draft.last + 1, draft.last + 1 + len(more)), more)
+    draft.finish()
+    draft.close()
+    return folder
+
+
+@pytest.fixture
+def low_border(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vectors_module, "BORDER", 1000)
+
+
+@pytest.mark.usefixtures("low_border")
+def test_many_vectors_are_searched_in_lists_and_scored_exactly(tmp_path: Path) -> None:
+    some = cloud(2000, 1)
+    folder = drafted(tmp_path / "a", None, [], some)
+    index = load_vectors(folder, "chunks")
+    assert isinstance(index, QuantisedVectors)
+    assert (len(index), index.dimension) == (2000, 16)
+    assert (index.lists, index.looked_at) == (179, 64)  # 4 times the root of 2000
+    hits = 0
+    for query in cloud(50, 2):
+        true = some @ query
+        found = index.search(query, 10)
+        hits += len({i for i, _ in found} & {int(p) + 1 for p in np.argsort(-true)[:10]})
+        assert [score for _, score in found] == pytest.approx([true[i - 1] for i, _ in found])
+        assert found == sorted(found, key=lambda pair: -pair[1])
+    assert hits >= 495
+    assert np.array_equal(index.vectors([7, 3]), some[[6, 2]])
+    assert (folder / "chunks.f32").stat().st_size == 2000 * 16 * 4
+
+
+@pytest.mark.usefixtures("low_border")
+@pytest.mark.parametrize("few", [10**6, 0])
+def test_a_filter_holds_among_many_vectors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(quantised, "EXACT_WITHIN", few)
+    some = cloud(2000, 1)
+    index = load_vectors(drafted(tmp_path / "a", None, [], some), "chunks")
+    query = cloud(1, 3)[0]
+    farthest = [int(place) + 1 for place in np.argsort(some @ query)[:30]]
+    found = index.search(query, 10, farthest)
+    assert [i for i, _ in found] == farthest[:-11:-1]
+    assert len(index.search(query, 100, farthest)) == 30
+    assert index.search(query, 5, []) == []
+
+
+@pytest.mark.usefixtures("low_border")
+def test_many_vectors_are_removed_and_added_without_new_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some, more = cloud(2000, 1), cloud(30, 4)
+    first = drafted(tmp_path / "a", None, [], some)
+    monkeypatch.setattr(quantised, "write_lists", lambda *_: pytest.fail("made anew"))
+    second = drafted(tmp_path / "b", first, [5, 1999], more)
+    old, new = load_vectors(first, "chunks"), load_vectors(second, "chunks")
+    assert (len(old), len(new)) == (2000, 2028)
+    assert old.search(some[4], 1)[0][0] == 5
+    assert new.search(some[4], 1)[0][0] != 5
+    assert [new.search(vector, 1)[0][0] for vector in more] == list(range(2001, 2031))
+    assert not (np.fromfile(second / "chunks.f32", dtype="<f4").reshape(-1, 16)[4]).any()
+    with pytest.raises(KeyError):
+        new.vectors([5])
+    assert np.array_equal(new.vectors([4, 2030]), np.stack([some[3], more[29]]))
+
+
+@pytest.mark.usefixtures("low_border")
+def test_an_index_grows_into_lists_and_shrinks_out_of_them(tmp_path: Path) -> None:
+    some = cloud(1000, 1)
+    small = drafted(tmp_path / "a", None, [], some)
+    assert sorted(p.name for p in small.iterdir()) == ["chunks.faiss"]
+    large = drafted(tmp_path / "b", small, [2], cloud(600, 2))
+    assert sorted(p.name for p in large.iterdir()) == ["chunks.f32", "chunks.faiss", "chunks.ids"]
+    gone = [i for i in range(1, 1601) if i % 2 == 0 and i != 2]
+    again = drafted(tmp_path / "c", large, gone, np.zeros((0, 16), dtype=np.float32))
+    assert sorted(p.name for p in again.iterdir()) == ["chunks.faiss"]
+    index = load_vectors(again, "chunks")
+    assert len(index) == 800
+    assert index.search(some[0], 1)[0][0] == 1
+
+
+@pytest.mark.usefixtures("low_border")
+def test_gaps_are_closed_and_strong_growth_makes_new_lists(tmp_path: Path) -> None:
+    some = cloud(2000, 1)
+    first = drafted(tmp_path / "a", None, [], some)
+    second = drafted(tmp_path / "b", first, list(range(1, 801)), cloud(10, 2))
+    assert (second / "chunks.ids").stat().st_size == 1210 * 8
+    index = load_vectors(second, "chunks")
+    assert index.search(some[1500], 1)[0][0] == 1501
+    assert isinstance(index, QuantisedVectors)
+    assert index.lists == 179
+    third = load_vectors(drafted(tmp_path / "c", second, [], cloud(7000, 3)), "chunks")
+    assert isinstance(third, QuantisedVectors)
+    assert third.lists == 362  # 4 times the root of 8210, more than four times 2000
+
+
+@pytest.mark.usefixtures("low_border")
+def test_the_same_vectors_give_the_same_lists(tmp_path: Path) -> None:
+    one, other = (drafted(tmp_path / name, None, [], cloud(2000, 1)) for name in "ab")
+    assert (one / "chunks.faiss").read_bytes() == (other / "chunks.faiss").read_bytes()
+
+
+@pytest.mark.usefixtures("low_border")
+def test_damaged_lists_and_vectors_are_refused(tmp_path: Path) -> None:
+    folder = drafted(tmp_path / "a", None, [], cloud(2000, 1))
+    ids = folder / "chunks.ids"
+    whole = ids.read_bytes()
+    ids.write_bytes(whole[:-8])
+    with pytest.raises(StoreCorrupt, match="1999 vectors"):
+        load_vectors(folder, "chunks")
+    ids.write_bytes((-np.fromfile(ids, dtype="<i8")).tobytes() + whole[-8:])
+    with pytest.raises(StoreCorrupt, match="do not agree"):
+        load_vectors(folder, "chunks")
+    faiss.write_index(faiss.IndexFlatIP(16), str(folder / "chunks.faiss"))
+    with pytest.raises(StoreCorrupt, match="another kind"):
+        load_vectors(folder, "chunks")
+
+
+def test_a_large_generation_is_hashed_again_only_when_a_file_looks_changed(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[str] = []
+    real = verifying.sha256
+
+    def counting(path: Path) -> str:
+        hashed.append(path.name)
+        return real(path)
+
+    monkeypatch.setattr(verifying, "sha256", counting)
+    (copy / ".verified").unlink()
+    assert names_in(copy) == sorted(TEXTS)
+    assert sorted(hashed) == sorted(FILES[1:])  # small: hashed whenever it is opened
+    monkeypatch.setattr(verifying, "LARGE", 1)
+    for count in (3, 0, 0):
+        hashed.clear()
+        assert names_in(copy) == sorted(TEXTS)
+        assert len(hashed) == count
+    flip(copy / "g000001" / "chunks.faiss", 500)
+    refused(copy)
+    assert set(hashed) == {"chunks.faiss"}
+    (copy / ".verified").write_text("[]", encoding="utf-8")
+    refused(copy)
+
+
+def test_the_commonest_words_are_left_out_of_a_long_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [f"The rain fell on house {'bridge' if n == 7 else n}." for n in range(9)]
+    save(tmp_path / "s", [entry(f"{n}.txt", line) for n, line in enumerate(lines)])
+    with opened(tmp_path / "s") as index:
+        assert len(index.text.search(["rain", "bridge"], [], 9)) == 9
+        monkeypatch.setattr(database, "POSTINGS", 5)
+        assert len(index.text.search(["rain", "bridge"], [], 9)) == 1
+        assert len(index.text.search(["rain"], [], 9)) == 9  # the rarest is kept
+        assert index.text.search(["snow"], [], 9) == []
 
 
 # Entries and slices

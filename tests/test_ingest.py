@@ -6,18 +6,23 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 from conftest import DOCUMENTS, FakeEmbedder, RecordingProgress
+from hypothesis import strategies as st
 
 from rag.datatypes import Chunk
 from rag.errors import NoDocumentsError, StoreCorrupt, StoreMismatch, StoreMissing
 from rag.index import Index
 from rag.ingest import Report, files_of, index_documents
+from rag.language import sound, words
+from rag.retrieve import retrieve
 from rag.settings import Settings
 
 Run = Callable[..., Report]
@@ -48,9 +53,46 @@ def texts(store: Path) -> dict[str, str]:
 
 def chunks(store: Path) -> list[Chunk]:
     index = Index.load(store)
-    found = [index.text.chunk(row) for row in range(1, index.text.count("chunks") + 1)]
+    rows = [
+        row for document, _, _ in index.text.documents() for row in index.text.chunk_rows(document)
+    ]
+    found = index.text.chunks(rows)
     index.close()
     return found
+
+
+QUESTIONS = ("river school troops", "relief camps", "सैनिक", "a new one is here")
+
+
+def everything(store: Path, questions: Sequence[str]) -> list[object]:
+    """Return all that an index says, without its row ids, which depend on its history."""
+    index, embedder = Index.load(store), FakeEmbedder()
+    told: list[object] = [[(d, source) for _, d, source in index.text.documents()]]
+    rows = [
+        row for document, _, _ in index.text.documents() for row in index.text.chunk_rows(document)
+    ]
+    places = index.text.chunk_places(rows)
+
+    def named(found: Sequence[tuple[int, float]]) -> list[object]:
+        return [(*places[row], score) for row, score in found]
+
+    for question in questions:
+        vector, said = embedder.embed_queries([question])[0], words(question)
+        for k in (1, 2, 3, 5, 100):
+            told.append(named(index.search_chunks(vector, k)))
+            told.append(named(index.search_sentences(vector, k)))
+            told.append(named(index.search_chunks(vector, k, rows[::2])))
+            told.append(named(index.text.search(said, map(sound, said), k)))
+        told.append((index.text.frequencies(said), index.text.frequencies(said, "sounds")))
+        found = retrieve(question, index, embedder, k=3, evidence=4)
+        told.append(found)
+        told += [
+            (places[row], cosine, [(s[2:], c) for s, c in sentences])
+            for row, (cosine, sentences) in index.score(vector, rows).items()
+        ]
+    told.append((index.manifest.documents, index.manifest.chunks, index.manifest.sentences))
+    index.close()
+    return told
 
 
 def generation(store: Path) -> list[str]:
@@ -587,14 +629,7 @@ def test_indexing_in_steps_gives_the_same_as_at_once(
     run(small_documents)
     fresh = replace(settings, store=tmp_path / "fresh")
     index_documents([small_documents], fresh, embedder, RecordingProgress())
-    one, other = Index.load(settings.store), Index.load(fresh.store)
-    vector = embedder.embed_queries(["river school troops"])[0]
-    assert one.search_chunks(vector, 10) == other.search_chunks(vector, 10)
-    assert one.search_sentences(vector, 10) == other.search_sentences(vector, 10)
-    assert one.text.documents() == other.text.documents()
-    assert one.manifest.files == other.manifest.files
-    one.close()
-    other.close()
+    assert everything(settings.store, QUESTIONS) == everything(fresh.store, QUESTIONS)
 
 
 def test_an_index_of_an_older_version_is_built_anew(
@@ -659,3 +694,100 @@ def test_the_title_is_embedded_but_not_quoted(
     assert [chunk.context for chunk in found] == ["", *["The flood of July"] * (len(found) - 1)]
     assert f"The flood of July\n{found[1].text}" in embedder.passages
     assert "flood" not in found[1].text
+
+
+# Edits against a build from nothing
+
+FOOTERS = ("Leave a Reply", "Must read before you go away", "")
+BODIES = (
+    "The old dam was repaired in twelve days by engineers. The river rose again.",
+    "The new school has room for many children of the valley.",
+    "Prices of onions doubled at the market after the trucks stopped. Traders blamed rain.",
+    "उत्तर कोरिया ने रूस में लगभग 15,000 सैनिक भेजे हैं। नदी का जलस्तर बढ़ गया।",
+    "Relief camps hold 8,500 people, said the mayor. " * 3,
+)
+EDITS = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("write"),
+            st.sampled_from("abcdef"),
+            st.sampled_from(BODIES),
+            st.sampled_from(FOOTERS),
+        ),
+        st.tuples(st.just("delete"), st.sampled_from("abcdef")),
+        st.tuples(st.just("rename"), st.sampled_from("abcdef"), st.sampled_from("abcdefg")),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def edit(folder: Path, act: str, stem: str, *others: str) -> None:
+    path = folder / f"{stem}.txt"
+    if act == "write":
+        body, footer = others
+        write(folder, **{stem: f"Title\n\n{body}\n\n{footer}\n"})
+    elif act == "delete":
+        path.unlink(missing_ok=True)
+    elif path.exists():
+        path.rename(folder / f"{others[0]}.txt")
+
+
+@hypothesis.settings(
+    max_examples=25, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
+@hypothesis.given(runs=st.lists(EDITS, min_size=1, max_size=4))
+def test_after_any_edits_the_index_is_that_of_a_build_from_nothing(
+    settings: Settings, runs: list[list[tuple[str, ...]]]
+) -> None:
+    with tempfile.TemporaryDirectory() as outer:
+        folder = Path(outer, "d")
+        write(folder, a="The city has a dam and a school.", b="The river rose by 3.5 metres.")
+        stepwise = replace(settings, store=Path(outer, "stepwise"))
+        index_documents([folder], stepwise, FakeEmbedder(), RecordingProgress())
+        for edits in runs:
+            for act in edits:
+                edit(folder, *act)
+            if not any(folder.iterdir()):
+                write(folder, a="The city has a dam and a school.")
+            index_documents([folder], stepwise, FakeEmbedder(), RecordingProgress())
+        fresh = replace(settings, store=Path(outer, "fresh"))
+        index_documents([folder], fresh, FakeEmbedder(), RecordingProgress())
+        questions = ("the river and the dam", "leave a reply", "सैनिक")
+        assert everything(stepwise.store, questions) == everything(fresh.store, questions)
+
+
+def test_an_unchanged_folder_asks_the_embedder_for_its_name_alone(
+    run: Run, small_documents: Path, settings: Settings, progress: RecordingProgress
+) -> None:
+    class Named:
+        identity = "fake@1"
+
+        def __getattr__(self, name: str) -> object:
+            pytest.fail(f"{name} was asked for")
+
+    run(small_documents)
+    (small_documents / "binary.txt").write_bytes(bytes(range(256)) * 4)
+    report = index_documents([small_documents], settings, Named(), progress)  # type: ignore[arg-type]
+    assert (len(report.unchanged), report.written) == (3, False)
+    assert len(report.failed) == 1
+
+
+def test_texts_are_embedded_in_batches_of_about_one_length(run: Run, tmp_path: Path) -> None:
+    sizes: list[list[int]] = []
+
+    class Measuring(FakeEmbedder):
+        def embed_passages(self, texts: Sequence[str]) -> np.ndarray:
+            sizes.append([len(text) for text in texts])
+            return super().embed_passages(texts)
+
+    for number in range(70):  # long and short sentences in every document
+        text = f"Number {number}. " + f"The long one of number {number} goes on and on. "
+        write(tmp_path / "d", **{f"d{number}": text})
+    settings = Settings(store=tmp_path / "s", documents=None, models=tmp_path)
+    index_documents([tmp_path / "d"], settings, Measuring(), RecordingProgress())
+    # 70 chunks, then 140 sentences: three batches, of which the first two hold the long ones.
+    assert [len(batch) for batch in sizes] == [64, 6, 64, 64, 12]
+    assert all(batch == sorted(batch, reverse=True) for batch in sizes)
+    assert min(sizes[2]) >= max(sizes[3]) >= max(sizes[4])
+    assert max(sizes[4]) < 12

@@ -5,29 +5,33 @@ Joins vectors, text and manifest. Knows no embedder: `check` compares identities
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from rag.datatypes import Chunk, Manifest, Quote
-from rag.errors import StoreCorrupt, StoreMismatch
+from rag.errors import StoreCorrupt
 from rag.index import store as disk
-from rag.index.database import Database, Entry, Sentence, write
-from rag.index.vectors import VectorIndex, Vectors
-
-CHUNKS, SENTENCES, TEXT = "chunks.faiss", "sentences.faiss", "text.sqlite"
+from rag.index.database import Database, Sentence
+from rag.index.draft import TEXT, Draft, load_vectors
+from rag.index.entries import Entry
+from rag.index.rows import CHUNKS, SENTENCES
+from rag.index.vectors import SearchedVectors, Vectors, cosines
 
 
 class Index:
     """Chunks, sentences and words of all documents of one store."""
 
     def __init__(
-        self, manifest: Manifest, text: Database, chunks: VectorIndex, sentences: VectorIndex
+        self,
+        manifest: Manifest,
+        text: Database,
+        chunks: SearchedVectors,
+        sentences: SearchedVectors,
     ) -> None:
-        counts = (text.count("chunks"), text.count("sentences"))
-        if counts != (len(chunks), len(sentences)):
+        # The sentences are not counted in the text: that would read them all.
+        counts = (manifest.documents, manifest.chunks, manifest.sentences)
+        if counts != (text.count("documents"), len(chunks), len(sentences)):
             raise StoreCorrupt("Text and vectors of the index do not agree", disk.REBUILD)
         self.manifest = manifest
         self.text = text
@@ -46,13 +50,15 @@ class Index:
                 return cls(
                     manifest,
                     Database.open(folder / TEXT),
-                    VectorIndex.load(folder / CHUNKS),
-                    VectorIndex.load(folder / SENTENCES),
+                    load_vectors(folder, CHUNKS),
+                    load_vectors(folder, SENTENCES),
                 )
-            except StoreCorrupt:
+            except (StoreCorrupt, OSError) as error:
                 # A writer may have swapped the generation while we were reading the old one.
-                if last:
+                if last and isinstance(error, StoreCorrupt):
                     raise
+                if last:
+                    raise StoreCorrupt(f"The index is damaged: {error}", disk.REBUILD) from error
         raise AssertionError("unreachable")
 
     @staticmethod
@@ -67,44 +73,66 @@ class Index:
     ) -> Manifest:
         """Write a new generation of these entries; the caller holds the write lock."""
 
-        def fill(folder: Path) -> None:
-            chunk_ids, sentence_ids = write(folder / TEXT, entries)
-            for name, ids, parts in (
-                (CHUNKS, chunk_ids, [e.chunk_vectors for e in entries]),
-                (SENTENCES, sentence_ids, [e.sentence_vectors for e in entries]),
-            ):
-                empty = np.zeros((0, dimension), dtype=np.float32)
-                VectorIndex.build(np.concatenate([empty, *parts]), ids, dimension).save(
-                    folder / name
-                )
+        def fill(draft: Draft) -> None:
+            for entry in entries:
+                draft.add_entry(entry)
+
+        return Index.write(
+            store,
+            None,
+            fill,
+            embedder=embedder,
+            dimension=dimension,
+            chunking=chunking,
+            roots=roots,
+        )
+
+    @staticmethod
+    def write(
+        store: Path,
+        old: Path | None,
+        fill: Callable[[Draft], None],
+        *,
+        embedder: str,
+        dimension: int,
+        chunking: str,
+        roots: Sequence[str],
+    ) -> Manifest:
+        """Write a new generation, made by `fill` from the one in the folder `old`.
+
+        The caller holds the write lock. Raises `StoreError` and what `fill` raises.
+        """
+        counts = (0, 0, 0)
+
+        def make(folder: Path) -> None:
+            nonlocal counts
+            draft = Draft(folder, old, dimension)
+            try:
+                fill(draft)
+                counts = draft.finish()
+            finally:
+                draft.close()
 
         def manifest(folder: Path, files: Mapping[str, str]) -> Manifest:
+            documents, chunks, sentences = counts
             return Manifest(
                 format=disk.FORMAT,
                 embedder=embedder,
                 dimension=dimension,
                 chunking=chunking,
-                documents=len(entries),
-                chunks=sum(len(e.chunks) for e in entries),
-                sentences=sum(len(e.sentence_vectors) for e in entries),
+                documents=documents,
+                chunks=chunks,
+                sentences=sentences,
                 created=datetime.now(UTC).isoformat(timespec="seconds"),
                 roots=tuple(roots),
                 files=dict(files),
             )
 
-        return disk.commit(store, manifest, fill)
+        return disk.commit(store, manifest, make)
 
     def check(self, embedder: str, chunking: str | None = None) -> None:
         """Raise `StoreMismatch` unless the index was made with these."""
-        mine, yours = [self.manifest.embedder], [embedder]
-        if chunking is not None:
-            mine.append(self.manifest.chunking)
-            yours.append(chunking)
-        if mine != yours:
-            raise StoreMismatch(
-                f"The index was built with {' and '.join(mine)}, not with {' and '.join(yours)}",
-                disk.REBUILD,
-            )
+        disk.check(self.manifest, embedder, chunking)
 
     def close(self) -> None:
         """Close the database file."""
@@ -113,8 +141,11 @@ class Index:
     def search_chunks(
         self, vector: Vectors, k: int, within: Collection[int] | None = None
     ) -> list[tuple[int, float]]:
-        """Return at most `k` pairs `(chunk row, cosine)`, best first."""
-        return self._chunks.search(vector, k, within)
+        """Return at most `k` pairs `(chunk row, cosine)`, best first.
+
+        Equal cosines are ordered by document and place, whatever the index's history.
+        """
+        return self._chunks.search(vector, k, within, self.text.chunk_places)
 
     def search_sentences(
         self, vector: Vectors, k: int, within: Collection[int] | None = None
@@ -124,7 +155,7 @@ class Index:
         `within` are the only chunks to look at.
         """
         ids = None if within is None else self.text.sentence_rows(within)
-        found = self._sentences.search(vector, k, ids)
+        found = self._sentences.search(vector, k, ids, self.text.sentence_places)
         rows = self.text.chunks_of_sentences([row for row, _ in found])
         return [(row, score) for row, (_, score) in zip(rows, found, strict=True)]
 
@@ -136,12 +167,12 @@ class Index:
             chunk: [s for s in group if not s.boilerplate]
             for chunk, group in self.text.sentences(chunks).items()
         }
-        cosines = self._chunks.vectors(chunks) @ vector
+        whole = cosines(self._chunks.vectors(chunks), vector)
         flat = [s for chunk in chunks for s in sentences[chunk]]
-        scores = iter(self._sentences.vectors([s.id for s in flat]) @ vector)
+        scores = iter(cosines(self._sentences.vectors([s.id for s in flat]), vector))
         return {
             chunk: (float(cosine), [(s, float(next(scores))) for s in sentences[chunk]])
-            for chunk, cosine in zip(chunks, cosines, strict=True)
+            for chunk, cosine in zip(chunks, whole, strict=True)
         }
 
     def quote(self, chunk: Chunk, start: int, end: int) -> Quote:

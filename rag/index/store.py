@@ -6,7 +6,6 @@ Knows files, digests and the lock; knows nothing of what is in them.
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import re
@@ -28,18 +27,13 @@ from rag.errors import (
     StoreOutdated,
     StoreReadOnly,
 )
+from rag.index.verifying import remember, sha256, stamps_of, verify
 
-FORMAT = 2
+FORMAT = 3
 POINTER = "CURRENT"
 MANIFEST = "manifest.json"
 REBUILD = "Run: rag index --rebuild"
 _GENERATION = re.compile(r"^g(\d{6,})$")
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes in hexadecimal; raises OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync(path: Path) -> None:
@@ -109,6 +103,7 @@ def commit(
             path.chmod(0o600)
             sync(path)
         sync(folder)
+        stamps = stamps_of(folder, files)
         pointer = {"generation": name, "manifest": sha256(folder / MANIFEST)}
         _write(store / f"{POINTER}.new", json.dumps(pointer))
         (store / f"{POINTER}.new").replace(store / POINTER)
@@ -119,6 +114,7 @@ def commit(
     except BaseException:  # Ctrl-C too: what is half written must not stay
         _abandon(store, name)
         raise
+    remember(store, folder, stamps)
     _remove_unused(store)
     return result
 
@@ -194,9 +190,10 @@ def _other_format(store: Path, raw: Mapping[str, Any]) -> StoreMismatch:
     return StoreMismatch(what, REBUILD)
 
 
-def current(store: Path) -> tuple[Path, Manifest]:
+def current(store: Path, *, trusting: bool = False) -> tuple[Path, Manifest]:
     """Return the folder in use and its manifest, every file checked against its digest.
 
+    `trusting` takes a file that looks as it did when it was hashed last for unchanged.
     Raises `StoreMissing`, `StoreCorrupt`, or `StoreMismatch` for another format.
     """
     pointer = _pointer(store)
@@ -208,9 +205,20 @@ def current(store: Path) -> tuple[Path, Manifest]:
         if raw.get("format") != FORMAT:
             raise _other_format(store, raw)
         manifest = Manifest(**{**raw, "roots": tuple(raw["roots"])})
-        for name, digest in manifest.files.items():
-            if sha256(folder / name) != digest:
-                raise StoreCorrupt(f"{folder / name} was changed or damaged", REBUILD)
+        verify(store, folder, manifest.files, REBUILD, trusting=trusting)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise StoreCorrupt(f"The index in {folder} is damaged: {error}", REBUILD) from error
     return folder, manifest
+
+
+def check(manifest: Manifest, embedder: str, chunking: str | None) -> None:
+    """Raise `StoreMismatch` unless a generation was made with these."""
+    mine, yours = [manifest.embedder], [embedder]
+    if chunking is not None:
+        mine.append(manifest.chunking)
+        yours.append(chunking)
+    if mine != yours:
+        raise StoreMismatch(
+            f"The index was built with {' and '.join(mine)}, not with {' and '.join(yours)}",
+            REBUILD,
+        )

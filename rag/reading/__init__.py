@@ -15,7 +15,7 @@ import re
 import stat
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from rag.datatypes import Document
 from rag.errors import ReadingError
@@ -73,6 +73,8 @@ def file_id(path: Path, name: str, *, max_bytes: int) -> str:
 
 def printable(name: str) -> str:
     """Return `name` with control, invisible and undecodable characters escaped."""
+    if name.isascii() and name.isprintable():
+        return name
     return "".join(c if _is_shown(c) else c.encode("unicode_escape").decode("ascii") for c in name)
 
 
@@ -90,9 +92,10 @@ def _bytes(path: Path, where: str, max_bytes: int) -> bytes:
         _check(found, where, max_bytes)
         # Between the two looks the file may have been replaced by a pipe.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        with os.fdopen(os.open(path, flags), "rb") as file:
-            _check(os.fstat(file.fileno()), where, max_bytes)
-            data = _at_most(file, max_bytes + 1)
+        with os.fdopen(os.open(path, flags), "rb", buffering=0) as file:
+            found = os.fstat(file.fileno())
+            _check(found, where, max_bytes)
+            data = _at_most(cast(BinaryIO, file), max_bytes + 1, min(_BLOCK, found.st_size + 1))
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ReadingError(f"{where} cannot be read: {reason}") from error
@@ -101,12 +104,14 @@ def _bytes(path: Path, where: str, max_bytes: int) -> bytes:
     return data
 
 
-def _at_most(file: BinaryIO, limit: int) -> bytes:
+def _at_most(file: BinaryIO, limit: int, block: int) -> bytes:
     """Read in blocks: Python sets aside the whole of what is asked for at once."""
-    data = bytearray()
-    while block := file.read(min(_BLOCK, limit - len(data))):
-        data += block
-    return bytes(data)
+    parts: list[bytes] = []
+    left = limit
+    while part := file.read(min(block, left)):
+        parts.append(part)
+        left -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _check(found: os.stat_result, where: str, max_bytes: int) -> None:
