@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,7 @@ from jinja2 import TemplateSyntaxError
 from rag.errors import ModelCorrupt
 from rag.generation import LlamaGenerator, loading
 from rag.generation import llama as llm
-from rag.generation.engine import LlamaEngine
+from rag.generation.engine import LlamaEngine, Step, greedy
 from rag.generation.llama import TRANSLATOR_BASE
 from rag.models import ModelFile, catalogue
 from rag.settings import Settings
@@ -27,15 +28,23 @@ CONTROL = {0, 1, 2, 7}
 
 
 class FakeLlama:
-    """Generates its script; `evaluated` and `flags` remember how it was called."""
+    """Gives its script logits, a token after the prompt's; `evaluated` and `flags` remember.
+
+    The logits of token n of the script are log 7 for it and 0 for the seven others: 7 of 14.
+    `forgets` is whether the state can go back, as it cannot in recurrent models.
+    """
 
     model = SimpleNamespace()
     ctx = SimpleNamespace()
 
-    def __init__(self, script: Sequence[int] = (), add_bos: str = "true") -> None:
+    def __init__(
+        self, script: Sequence[int] = (), add_bos: str = "true", *, forgets: bool = True
+    ) -> None:
         self.metadata = {"tokenizer.ggml.add_bos_token": add_bos}
         self.script = script
+        self.forgets = forgets
         self.n_tokens = 0
+        self.prompt = 0
         self.evaluated: list[list[int]] = []
         self.flags: list[tuple[str, bool]] = []
 
@@ -62,35 +71,43 @@ class FakeLlama:
         self.evaluated.append(list(tokens))
         self.n_tokens += len(tokens)
 
-    def generate(self, tokens: Sequence[int], logits_processor: Any, **_: float) -> Iterator[int]:
-        for token in self.script:
-            logits = np.zeros(len(PIECES), dtype=np.float32)
-            logits[token] = np.log(7)  # 7 of 14: this one is as likely as all the others
-            logits_processor(np.zeros(0), logits)
-            self.n_tokens += 1
-            yield token
+
+def logits_of(llama: FakeLlama) -> np.ndarray[Any, np.dtype[np.float32]]:
+    said = llama.n_tokens - llama.prompt
+    logits = np.zeros(len(PIECES), dtype=np.float32)
+    logits[llama.script[said]] = np.log(7)
+    return logits
+
+
+def run(engine: LlamaEngine, tokens: Sequence[int], constant: Sequence[int] = ()) -> list[Step]:
+    """Take as many steps as the script has."""
+    llama: Any = engine._llama
+    llama.prompt = len(tokens)
+    return list(islice(engine.run(tokens, constant, "NOT"), len(llama.script)))
 
 
 @pytest.fixture(autouse=True)
 def ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LlamaEngine, "_ends", lambda self, token: token == 1)
+    monkeypatch.setattr(LlamaEngine, "_forget", lambda self, start: self._llama.forgets)
+    monkeypatch.setattr(LlamaEngine, "_logits", lambda self: logits_of(self._llama))
 
 
 def test_marks_are_text_and_other_control_tokens_are_not() -> None:
     engine = LlamaEngine(FakeLlama([2, 7, 6, 1, 6]))
-    steps = list(engine.run([6], [], "NOT"))
+    steps = run(engine, [6])
     assert [s.text for s in steps] == ["<|channel|>", "", " six", ""]
     assert [s.end for s in steps] == [False, False, False, True]
     assert not any(s.partial for s in steps)
 
 
 def test_a_character_comes_when_its_last_byte_has() -> None:
-    steps = list(LlamaEngine(FakeLlama([3, 4])).run([6], [], "NOT"))
+    steps = run(LlamaEngine(FakeLlama([3, 4])), [6])
     assert [(s.text, s.partial) for s in steps] == [("", True), ("स", False)]
 
 
 def test_probabilities_are_those_of_the_softmax() -> None:
-    likely, unlikely = LlamaEngine(FakeLlama([5, 6])).run([6], [], "NOT")
+    likely, unlikely = run(LlamaEngine(FakeLlama([5, 6])), [6])
     assert (likely.probability, likely.refusal) == pytest.approx((7 / 14, 7 / 14))
     assert (unlikely.probability, unlikely.refusal) == pytest.approx((7 / 14, 1 / 14))
 
@@ -105,15 +122,42 @@ def test_the_begin_mark_comes_once(add_bos: str, prompt: str, added: bool) -> No
     assert llama.flags == [(prompt, added)]
 
 
+def test_the_likeliest_token_and_the_softmax_in_single_precision() -> None:
+    logits = np.random.default_rng(5).normal(0, 4, 50_000).astype(np.float32)
+    exact = np.exp(logits.astype(np.float64))
+    exact /= exact.sum()
+    token, likeliest, other = greedy(logits, 7)
+    assert token == exact.argmax()
+    assert (likeliest, other) == pytest.approx((exact.max(), exact[7]), rel=1e-5)
+
+
+def test_the_softmax_of_large_logits_does_not_overflow() -> None:
+    logits = np.array([1000, 999, -1000], dtype=np.float32)
+    assert greedy(logits, 1)[1:] == pytest.approx((0.7311, 0.2689), abs=1e-4)
+    assert greedy(logits, 2)[2] == 0.0
+
+
 def test_what_prompts_share_is_read_once_and_gone_back_to() -> None:
     llama = FakeLlama([6, 6])
     engine = LlamaEngine(llama)
-    list(engine.run([3, 4, 6], [3, 4], "NOT"))
-    assert llama.n_tokens == 4
-    list(engine.run([3, 4, 5], [3, 4], "NOT"))
-    assert llama.evaluated == [[3, 4]]
-    list(engine.run([5, 6], [5], "NOT"))
-    assert llama.evaluated == [[3, 4], [5]]
+    run(engine, [3, 4, 6], [3, 4])
+    assert llama.evaluated == [[3, 4], [6], [6]]
+    run(engine, [3, 4, 5], [3, 4])
+    assert llama.evaluated[3:] == [[5], [6]]
+    run(engine, [5, 6], [5])
+    assert llama.evaluated[5:] == [[5], [6], [6]]
+
+
+def test_of_a_prompt_that_is_all_shared_the_last_token_is_read_again() -> None:
+    llama = FakeLlama([6])
+    run(LlamaEngine(llama), [3, 4], [3, 4])
+    assert llama.evaluated == [[3, 4], [4]]
+
+
+def test_a_model_that_cannot_go_back_reads_the_prompt_anew() -> None:
+    llama = FakeLlama([6], forgets=False)
+    run(LlamaEngine(llama), [3, 4, 6], [3, 4])
+    assert llama.evaluated == [[3, 4], [3, 4, 6]]
 
 
 @pytest.mark.parametrize(
@@ -194,18 +238,18 @@ def test_an_adapter_is_used_by_its_own_engine_only(monkeypatch: pytest.MonkeyPat
     plain = LlamaEngine(llama)
     adapted = plain.adapted(Path("some.gguf"))
     for engine in (plain, plain, adapted, adapted, plain, adapted):
-        list(engine.run([3, 4, 6], [3, 4], "NOT"))
+        run(engine, [3, 4, 6], [3, 4])
     assert library.set == [1, 0, 1]  # at each change, and not before the first
     assert library.loaded == ["some.gguf"]
     # What was read with other weights is no state to go on from.
-    assert llama.evaluated == [[3, 4]] * 4
+    assert [tokens for tokens in llama.evaluated if tokens == [3, 4]] == [[3, 4]] * 4
 
 
 def test_an_adapter_that_cannot_be_loaded_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     Library(monkeypatch, broken=True)
     adapted = LlamaEngine(FakeLlama([1])).adapted(Path("broken.gguf"))
     with pytest.raises(ModelCorrupt, match=r"the adapter broken\.gguf\. Reinstall") as error:
-        list(adapted.run([3], [], "NOT"))
+        run(adapted, [3])
     assert "\n" not in str(error.value)
 
 

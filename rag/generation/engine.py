@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import ctypes
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,21 +104,49 @@ class LlamaEngine:
         return self._llama.tokenize(prompt.encode(), add_bos=wanted and not written, special=True)
 
     def run(self, tokens: Sequence[int], constant: Sequence[int], refusal: str) -> Iterator[Step]:
-        """Continue `tokens`, greedily; see `Engine`."""
-        from llama_cpp import LogitsProcessorList
+        """Continue `tokens`, greedily; see `Engine`.
 
-        watcher = _Watcher(self._llama.tokenize(refusal.encode(), add_bos=False)[0])
+        `Llama.generate` is not used: it copies all logits for its samplers, and again for a
+        processor that looks at them, where one look at llama.cpp's own is enough.
+        """
+        first = self._llama.tokenize(refusal.encode(), add_bos=False)[0]
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._start_from(list(constant))
-        for token in self._llama.generate(
-            tokens, temp=0.0, repeat_penalty=1.0, logits_processor=LogitsProcessorList([watcher])
-        ):
+        self._read(tokens)
+        while True:
+            token, likeliest, refused = greedy(self._logits(), first)
             if self._ends(token):
-                yield Step("", watcher.likeliest, watcher.refusal, end=True)
+                yield Step("", likeliest, refused, end=True)
                 return
             text = decoder.decode(self._bytes(token))
-            awaited = bool(decoder.getstate()[0])
-            yield Step(text, watcher.likeliest, watcher.refusal, partial=awaited)
+            yield Step(text, likeliest, refused, partial=bool(decoder.getstate()[0]))
+            self._llama.eval([token])
+
+    def _read(self, tokens: Sequence[int]) -> None:
+        """Read what is not held of a prompt.
+
+        A decode gives the logits: of a prompt that is held whole the last token is read again.
+        """
+        start = min(self._llama.n_tokens, len(tokens) - 1)
+        if not self._forget(start):
+            self._llama.reset()  # type: ignore[no-untyped-call]
+            start = 0
+        self._llama.n_tokens = start
+        self._llama.eval(tokens[start:])
+
+    def _forget(self, start: int) -> bool:
+        """Drop the state from a token on; recurrent models cannot go back and say so."""
+        from llama_cpp import llama_cpp as library
+
+        memory = library.llama_get_memory(self._llama.ctx)
+        return bool(library.llama_memory_seq_rm(memory, 0, start, -1))
+
+    def _logits(self) -> Any:
+        """Return what llama.cpp gave each token of the vocabulary, in its own memory."""
+        from llama_cpp import llama_cpp as library
+
+        found = library.llama_get_logits_ith(self._llama.ctx, -1)
+        return np.ctypeslib.as_array(found, shape=(self._llama.n_vocab(),))
 
     def _start_from(self, constant: list[int]) -> None:
         """Bring llama.cpp to the state after `constant`, whatever was asked before.
@@ -182,18 +211,12 @@ class LlamaEngine:
         return self._llama.detokenize([token], special=True).decode(errors="replace")
 
 
-class _Watcher:
-    """A logits processor that changes nothing and remembers what it saw last."""
+def greedy(logits: Any, other: int) -> tuple[int, float, float]:
+    """Return the likeliest token, its probability and that of another one, by the softmax.
 
-    def __init__(self, first: int) -> None:
-        self._first = first
-        self.likeliest = 0.0
-        self.refusal = 0.0
-
-    def __call__(self, _: Any, logits: Any) -> Any:
-        scores = np.asarray(logits, dtype=np.float64)
-        probabilities = np.exp(scores - scores.max())
-        probabilities /= probabilities.sum()
-        self.likeliest = float(probabilities.max())
-        self.refusal = float(probabilities[self._first])
-        return logits
+    `logits` are float32, one for each token of the vocabulary. In single precision the
+    probabilities are right to a millionth, and it takes a hundredth of a token's time.
+    """
+    token = int(logits.argmax())
+    scale = 1.0 / float(np.exp(logits - logits[token]).sum())
+    return token, scale, math.exp(float(logits[other]) - float(logits[token])) * scale
