@@ -1,13 +1,13 @@
 """What `rag index` costs without an embedder: reading, memory, and looking again.
 
-    python benchmarks/indexing.py unchanged [--files 10000]
-    python benchmarks/indexing.py memory [--megabytes 100 300]
-    python benchmarks/indexing.py profile [--megabytes 5]
+    python benchmarks/indexing.py SHARED unchanged [--files 10000]
+    python benchmarks/indexing.py SHARED memory [--megabytes 100 300]
+    python benchmarks/indexing.py SHARED profile [--megabytes 5]
 
-Files are made of sentences of XQuAD (all languages at hand) and of the sample documents,
-drawn at random, with a title and now and then a line of a site, and every sentence gets a number
-of its own, so that no two are alike. The embedder is a fake: a vector is drawn from a digest
-of the text, and tokens are guessed from the number of characters, so that only the indexer
+SHARED is a folder with xquad/*.json and seeds/*.txt. Files are made of their sentences, drawn
+at random, with a title and now and then a line of a site, and every sentence gets a number of
+its own, so that no two are alike. The embedder is a fake: a vector is drawn from a digest of
+the text, and tokens are guessed from the number of characters, so that only the indexer
 itself is measured. Peak memory is `VmHWM` of a process of its own.
 """
 
@@ -34,7 +34,6 @@ from rag.language import sentences
 from rag.models import SilentProgress
 from rag.settings import Settings
 
-SHARED = Path("/work/shared")
 DIMENSION = 384
 FILE_CHARACTERS = 100_000
 
@@ -71,24 +70,24 @@ class Drawn:
         return [1 + len(text) // 4 for text in texts]
 
 
-def pool() -> list[str]:
+def pool(shared: Path) -> list[str]:
     """Return the sentences that files are made of."""
     found: list[str] = []
-    for path in sorted((SHARED / "xquad").glob("*.json")):
+    for path in sorted((shared / "xquad").glob("*.json")):
         for article in json.loads(path.read_text(encoding="utf-8"))["data"]:
             for paragraph in article["paragraphs"]:
                 text = paragraph["context"]
                 found += [text[s:e] for s, e in sentences(text)]
-    for path in sorted((SHARED / "seeds").glob("*.txt")):
+    for path in sorted((shared / "seeds").glob("*.txt")):
         text = path.read_text(encoding="utf-8")
         found += [text[s:e] for s, e in sentences(text)]
     return found
 
 
-def write_files(folder: Path, total: int, each: int) -> int:
+def write_files(shared: Path, folder: Path, total: int, each: int) -> int:
     """Write files of about `each` characters until `total` bytes lie there; return how many."""
     folder.mkdir()
-    drawn, lines, written, number = random.Random(5), pool(), 0, 0
+    drawn, lines, written, number = random.Random(5), pool(shared), 0, 0
     while written < total:
         parts, length = [f"The report of day {number}"], 0
         while length < each:
@@ -124,11 +123,11 @@ def hashed(files: Sequence[Path]) -> float:
     return time.perf_counter() - start
 
 
-def unchanged(count: int) -> None:
+def unchanged(shared: Path, count: int) -> None:
     """Print what looking again at an unchanged folder costs, against hashing its files."""
     with tempfile.TemporaryDirectory() as outer:
         folder = Path(outer)
-        written = write_files(folder / "d", count * 4_500, 2_000)
+        written = write_files(shared, folder / "d", count * 4_500, 2_000)
         start = time.perf_counter()
         made = run(folder)
         print(f"{written:,} files, {made.manifest.chunks:,} chunks, {made.manifest.sentences:,} "
@@ -170,12 +169,12 @@ def _built(folder: Path) -> dict[str, float]:
     }
 
 
-def memory(sizes: Sequence[int]) -> None:
+def memory(shared: Path, sizes: Sequence[int]) -> None:
     """Print the peak memory of building indexes of some sizes."""
     for size in sizes:
         with tempfile.TemporaryDirectory() as outer:
             folder = Path(outer)
-            write_files(folder / "d", size * 1_000_000, FILE_CHARACTERS)
+            write_files(shared, folder / "d", size * 1_000_000, FILE_CHARACTERS)
             with multiprocessing.get_context("spawn").Pool(1) as processes:
                 figures = processes.apply(_built, (folder,))
             stored = sum(p.stat().st_size for p in (folder / "store").rglob("*") if p.is_file())
@@ -183,11 +182,11 @@ def memory(sizes: Sequence[int]) -> None:
             print(f"{size} MB: {told}  index MB {stored / 1e6:,.0f}", flush=True)
 
 
-def profile(size: int) -> None:
+def profile(shared: Path, size: int) -> None:
     """Print where the time goes when an index is built and opened."""
     with tempfile.TemporaryDirectory() as outer:
         folder = Path(outer)
-        write_files(folder / "d", size * 1_000_000, FILE_CHARACTERS)
+        write_files(shared, folder / "d", size * 1_000_000, FILE_CHARACTERS)
         measured = cProfile.Profile()
         measured.runcall(run, folder)
         pstats.Stats(measured).sort_stats("tottime").print_stats(28)
@@ -197,16 +196,17 @@ def profile(size: int) -> None:
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("shared", type=Path)
     parser.add_argument("what", choices=("unchanged", "memory", "profile"))
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--megabytes", type=int, nargs="+", default=None)
     asked = parser.parse_args()
     if asked.what == "unchanged":
-        unchanged(asked.files)
+        unchanged(asked.shared, asked.files)
     elif asked.what == "memory":
-        memory(asked.megabytes or [100, 300])
+        memory(asked.shared, asked.megabytes or [100, 300])
     else:
-        profile((asked.megabytes or [5])[0])
+        profile(asked.shared, (asked.megabytes or [5])[0])
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 """How the index grows: vectors and keywords at 10 k, 100 k and 1 M chunks.
 
-    python benchmarks/scale.py --cache FOLDER [--sizes 10000 100000 1000000] [--only vectors]
+    python benchmarks/scale.py XQUAD --cache FOLDER [--sizes 10000 100000 1000000] [--only vectors]
 
-Passages: e5 vectors of the paragraphs and sentences of XQuAD (all languages at hand), and
-around them synthetic ones: between a real vector and one of its twenty nearest, plus noise
-with the covariance of the real ones, scaled by `NOISE`, and normalised. Questions: XQuAD's
-own, embedded, never a synthetic one. The table gives the cosines of both, so that it can be
-seen how like the real ones they are. Keywords: each chunk is five sentences of XQuAD drawn
-at random, as the program would write them. Each part runs in a process of its own, whose
-peak memory is reported (resident, without the pages of mapped files).
+XQUAD is a folder with *.json. Passages: e5 vectors of its paragraphs and sentences in all
+languages at hand, and around them synthetic ones: between a real vector and one of its twenty
+nearest, plus noise with the covariance of the real ones, scaled by `NOISE`, and normalised.
+Questions: XQuAD's own, embedded, never a synthetic one. The table gives the cosines of both, so
+that it can be seen how like the real ones they are. Keywords: each chunk is five sentences of
+XQuAD drawn at random, as the program would write them. Each part runs in a process of its own,
+whose peak memory is reported (resident, without the pages of mapped files).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,13 +35,19 @@ from rag.language import sentences, sound, words
 from rag.models import SilentProgress, resolve_embedder
 from rag.settings import Settings
 
-XQUAD = Path("/work/shared/xquad")
 NOISE = 0.35
 NEIGHBOURS = 20
 ASKED = 300
 K = 10
 CHANGED = 100
 SENTENCES_A_CHUNK = 5
+
+
+class Source(NamedTuple):
+    """Where the real texts are, and where their vectors are kept."""
+
+    xquad: Path
+    cache: Path
 
 
 def texts(folder: Path) -> tuple[list[str], list[str]]:
@@ -57,14 +64,14 @@ def texts(folder: Path) -> tuple[list[str], list[str]]:
     return kept, random.Random(1).sample(sorted(questions), 1500)
 
 
-def real_vectors(cache: Path) -> tuple[Vectors, Vectors]:
+def real_vectors(source: Source) -> tuple[Vectors, Vectors]:
     """Return the vectors of the passages and of the questions, embedded once."""
-    path = cache / "real.npz"
+    path = source.cache / "real.npz"
     if not path.exists():
         settings = Settings.load({"offline": True})
         file = resolve_embedder(settings.embedder, settings, SilentProgress())
         embedder = SentenceTransformerEmbedder.load(file, offline=True)
-        passages, questions = texts(XQUAD)
+        passages, questions = texts(source.xquad)
         np.savez(path, p=embedder.embed_passages(passages), q=embedder.embed_queries(questions))
     with np.load(path) as found:
         return found["p"], found["q"]
@@ -126,9 +133,9 @@ def megabytes(folder: Path) -> float:
     return sum(p.stat().st_size for p in folder.iterdir()) / 1e6
 
 
-def built_vectors(size: int, cache: Path, folder: Path) -> dict[str, float]:
+def built_vectors(size: int, source: Source, folder: Path) -> dict[str, float]:
     """Make an index of synthetic vectors, as `rag index` does."""
-    synthetic = Synthetic(real_vectors(cache)[0])
+    synthetic = Synthetic(real_vectors(source)[0])
     start = time.perf_counter()
     draft = VectorDraft(folder, "chunks", 384, None)
     for first in range(0, size, 4096):
@@ -148,12 +155,12 @@ def built_vectors(size: int, cache: Path, folder: Path) -> dict[str, float]:
     }
 
 
-def searched_vectors(size: int, cache: Path, folder: Path) -> dict[str, float]:
+def searched_vectors(size: int, source: Source, folder: Path) -> dict[str, float]:
     """Measure searches, recall against all vectors, and what a search keeps in memory."""
     start = time.perf_counter()
     index = load_vectors(folder, "chunks")
     opened = time.perf_counter() - start
-    questions = real_vectors(cache)[1][:ASKED]
+    questions = real_vectors(source)[1][:ASKED]
     found: list[list[tuple[int, float]]] = []
     calls = [lambda q=q: found.append(index.search(q, K)) for q in questions]
     index.search(questions[0], K)
@@ -198,9 +205,9 @@ def exact(index: object, size: int, questions: Vectors) -> list[list[int]]:
     return known.tolist()
 
 
-def changed_vectors(size: int, cache: Path, folder: Path) -> dict[str, float]:
+def changed_vectors(size: int, source: Source, folder: Path) -> dict[str, float]:
     """Remove and add some vectors, each in a new generation."""
-    new = Synthetic(real_vectors(cache)[0]).draw(CHANGED, 10**9)
+    new = Synthetic(real_vectors(source)[0]).draw(CHANGED, 10**9)
     gone = np.random.default_rng(2).choice(size, CHANGED, replace=False) + 1
     forget_peak()
     taken = {}
@@ -222,9 +229,9 @@ def changed_vectors(size: int, cache: Path, folder: Path) -> dict[str, float]:
     return {**taken, "update_peak_MB": peak_mb()}
 
 
-def built_keywords(size: int, cache: Path, folder: Path) -> dict[str, float]:
+def built_keywords(size: int, source: Source, folder: Path) -> dict[str, float]:
     """Make the keyword index of chunks of five sentences each."""
-    passages = [p for p in texts(XQUAD)[0] if len(p) < 400]
+    passages = [p for p in texts(source.xquad)[0] if len(p) < 400]
     said = [" ".join(words(p)) for p in passages]
     heard = [" ".join(filter(None, map(sound, s.split()))) for s in said]
     rng = random.Random(4)
@@ -242,10 +249,10 @@ def built_keywords(size: int, cache: Path, folder: Path) -> dict[str, float]:
     return {"build_s": taken, "MB": megabytes(folder), "peak_MB": peak_mb()}
 
 
-def searched_keywords(size: int, cache: Path, folder: Path) -> dict[str, float]:
+def searched_keywords(size: int, source: Source, folder: Path) -> dict[str, float]:
     """Measure searching for the words of questions, and counting how frequent they are."""
     text = Database.open(folder / "text.sqlite")
-    asked = [words(q) for q in texts(XQUAD)[1][:ASKED]]
+    asked = [words(q) for q in texts(source.xquad)[1][:ASKED]]
     sounds = [{sound(w) for w in q} - {""} for q in asked]
 
     def counted(number: int) -> None:
@@ -273,12 +280,14 @@ PARTS = {
 def main() -> None:
     """Print the figures of each size, and their growth per tenfold."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("xquad", type=Path)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--only", choices=PARTS, default=None)
     asked = parser.parse_args()
     asked.cache.mkdir(parents=True, exist_ok=True)
-    real_vectors(asked.cache)
+    source = Source(asked.xquad, asked.cache)
+    real_vectors(source)
     processes = multiprocessing.get_context("spawn")
     for part, steps in PARTS.items():
         if asked.only not in (None, part):
@@ -289,7 +298,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory(dir=asked.cache) as folder:
                 for step in steps:
                     with processes.Pool(1) as pool:
-                        made = pool.apply(step, (size, asked.cache, Path(folder)))
+                        made = pool.apply(step, (size, source, Path(folder)))
                     figures |= {f"{step.__name__.split('_')[0]}.{k}": v for k, v in made.items()}
             print(f"\n{part}, {size:,} chunks", flush=True)
             for name, value in figures.items():

@@ -18,7 +18,7 @@ import platformdirs
 from rag.answer import Answerer
 from rag.chunking import chunking_identity
 from rag.datatypes import Answer, Filter
-from rag.embedding import Embedder, load_embedder
+from rag.embedding import Awaited, Embedder, load_embedder
 from rag.errors import (
     NoDocumentsError,
     ReadingError,
@@ -28,7 +28,7 @@ from rag.errors import (
     StoreOutdated,
 )
 from rag.generation import Generator, LlamaGenerator
-from rag.index import Index
+from rag.index import Index, Previous
 from rag.ingest import Report, index_documents
 from rag.models import ModelFile, Progress, resolve_embedder, resolve_generator
 from rag.reading import file_id
@@ -78,8 +78,13 @@ class Session:
     def embedder(self) -> Embedder:
         """The embedder, fetched and loaded at the first use."""
         settings = self.settings
-        file = resolve_embedder(settings.embedder, settings, self._progress)
-        return load_embedder(file, offline=settings.offline, threads=settings.threads)
+        return load_embedder(
+            self._embedder_file, offline=settings.offline, threads=settings.threads
+        )
+
+    @cached_property
+    def _embedder_file(self) -> ModelFile:
+        return resolve_embedder(self.settings.embedder, self.settings, self._progress)
 
     @cached_property
     def index(self) -> Index:
@@ -95,7 +100,7 @@ class Session:
             self._progress.note(f"No index yet: building one of {self.settings.documents}")
             self.index_documents([self.settings.documents])
             index = Index.load(self.settings.store)
-        index.check(self.embedder.identity, chunking_identity(self.settings.chunk_tokens))
+        index.check(self._embedder_file.identity, chunking_identity(self.settings.chunk_tokens))
         return index
 
     @cached_property
@@ -214,18 +219,19 @@ class Session:
 
     def index_documents(self, roots: Sequence[Path], *, rebuild: bool = False) -> Report:
         """Bring the store in line with these paths; see `rag.ingest`."""
-        return index_documents(roots, self.settings, self.embedder, self._progress, rebuild=rebuild)
+        embedder = Awaited(self._embedder_file.identity, lambda: self.embedder)
+        return index_documents(roots, self.settings, embedder, self._progress, rebuild=rebuild)
 
     def last_roots(self) -> list[Path]:
         """Return the paths that the present index was made of; none where there is none."""
         try:
-            index = Index.load(self.settings.store)
+            previous = Previous.open(self.settings.store)
         except StoreOutdated as outdated:
             return [Path(root) for root in outdated.roots]
         except (StoreMissing, StoreCorrupt, StoreMismatch):
             return []
-        index.close()
-        return [Path(root) for root in index.manifest.roots]
+        previous.close()
+        return [Path(root) for root in previous.manifest.roots]
 
     def stale(self, answer: Answer) -> list[str]:
         """Name the cited files that are no longer what was indexed, or are gone."""

@@ -236,7 +236,9 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
 
 def _loose(text: str, place: int) -> bool:
     """Whether no mark hangs on this punctuation, and no decimal (`.5`)."""
-    following = text[place + 1 : place + 2]
+    # A joiner between the two changes nothing about what hangs on what.
+    rest = (c for c in text[place + 1 :] if unicodedata.category(c) != "Cf")
+    following = next(rest, "")
     apart = place == 0 or text[place - 1].isspace()
     decimal = text[place] == "." and apart and following.isdecimal()
     marked = unicodedata.category(following or " ")[0] == "M"

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import PLAIN_CALIBRATION, FakeEmbedder, FakeReader, ScriptedGenerator
@@ -45,7 +46,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     """Fakes in place of all models."""
-    fakes: dict[str, object] = {
+    fakes: dict[str, Any] = {
         "embedder": FakeEmbedder(),
         "generator": ScriptedGenerator(ANSWERS),
         "reader": FakeReader(SPANS),
@@ -55,7 +56,11 @@ def models(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
         return ModelFile(spec, spec, None, f"{spec}@1")
 
     monkeypatch.setattr(Calibration, "shipped", PLAIN_CALIBRATION.at)
-    monkeypatch.setattr(rag.session, "resolve_embedder", file)
+
+    def embedder(*_: object) -> ModelFile:
+        return ModelFile("fake", "fake", None, fakes["embedder"].identity)
+
+    monkeypatch.setattr(rag.session, "resolve_embedder", embedder)
     monkeypatch.setattr(rag.session, "resolve_generator", file)
     monkeypatch.setattr(rag.session, "load_embedder", lambda *_, **__: fakes["embedder"])
     monkeypatch.setattr(rag.session.LlamaGenerator, "load", lambda *_, **__: fakes["generator"])

@@ -248,7 +248,7 @@ def test_an_adapter_is_used_by_its_own_engine_only(monkeypatch: pytest.MonkeyPat
 def test_an_adapter_that_cannot_be_loaded_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     Library(monkeypatch, broken=True)
     adapted = LlamaEngine(FakeLlama([1])).adapted(Path("broken.gguf"))
-    with pytest.raises(ModelCorrupt, match=r"the adapter broken\.gguf\. Reinstall") as error:
+    with pytest.raises(ModelCorrupt, match=r"updates broken\.gguf\. Reinstall") as error:
         run(adapted, [3])
     assert "\n" not in str(error.value)
 

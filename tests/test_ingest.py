@@ -18,6 +18,7 @@ from conftest import DOCUMENTS, FakeEmbedder, RecordingProgress
 from hypothesis import strategies as st
 
 from rag.datatypes import Chunk
+from rag.embedding import Awaited
 from rag.errors import NoDocumentsError, StoreCorrupt, StoreMismatch, StoreMissing
 from rag.index import Index
 from rag.ingest import Report, files_of, index_documents
@@ -760,15 +761,12 @@ def test_after_any_edits_the_index_is_that_of_a_build_from_nothing(
 def test_an_unchanged_folder_asks_the_embedder_for_its_name_alone(
     run: Run, small_documents: Path, settings: Settings, progress: RecordingProgress
 ) -> None:
-    class Named:
-        identity = "fake@1"
-
-        def __getattr__(self, name: str) -> object:
-            pytest.fail(f"{name} was asked for")
+    def load() -> FakeEmbedder:
+        pytest.fail("the embedder was loaded")
 
     run(small_documents)
     (small_documents / "binary.txt").write_bytes(bytes(range(256)) * 4)
-    report = index_documents([small_documents], settings, Named(), progress)  # type: ignore[arg-type]
+    report = index_documents([small_documents], settings, Awaited("fake@1", load), progress)
     assert (len(report.unchanged), report.written) == (3, False)
     assert len(report.failed) == 1
 

@@ -603,7 +603,7 @@ def e5_bytes() -> bytes:
 
 def test_a_q4_block_has_the_values_computed_by_hand(tmp_path: Path) -> None:
     (tmp_path / "q4").write_bytes(e5_bytes())
-    shape, tensors = read_e5(tmp_path / "q4")
+    shape, tensors, _ = read_e5(tmp_path / "q4")
     word = tensors["embeddings.word_embeddings.weight"]
     assert word.dtype == np.float32
     assert word.tolist() == [BLOCK_VALUES, [0.0] * 16 + [2.0] * 16]
@@ -614,7 +614,7 @@ def test_a_q4_block_has_the_values_computed_by_hand(tmp_path: Path) -> None:
 
 def test_tensors_get_the_names_and_shapes_of_bert(tmp_path: Path) -> None:
     (tmp_path / "q4").write_bytes(e5_bytes())
-    _, tensors = read_e5(tmp_path / "q4")
+    tensors = read_e5(tmp_path / "q4").tensors
     layer = "encoder.layer.0"
     assert len(tensors) == 21
     assert tensors[f"{layer}.intermediate.dense.weight"].shape == (64, 32)

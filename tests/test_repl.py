@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from conftest import PLAIN_CALIBRATION, FakeReader, Script, ScriptedGenerator
+from conftest import PLAIN_CALIBRATION, FakeEmbedder, FakeReader, Script, ScriptedGenerator
 
 import rag.session
 from rag.answer import Answerer
@@ -31,6 +31,8 @@ NEXT = "दक्षिण कोरिया की ख़ुफ़िया �
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Calibration, "shipped", PLAIN_CALIBRATION.at)
+    embedder = ModelFile("fake", "fake", None, FakeEmbedder().identity)
+    monkeypatch.setattr(rag.session, "resolve_embedder", lambda *_: embedder)
     monkeypatch.setattr(
         rag.session, "resolve_generator", lambda spec, *_: ModelFile(spec, spec, None, f"{spec}@1")
     )

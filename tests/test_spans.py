@@ -294,6 +294,7 @@ def readings(draw: st.DrawFn) -> tuple[str, list[tuple[int, int]], Logits]:
 @given(readings())
 @example(("Z5%", [(0, 0), (0, 2), (2, 3)], np.zeros((3, 2), dtype=np.float32)))
 @example(("क्ा.\u0301a", [(0, 0), (0, 3), (3, 6)], np.zeros((3, 2), dtype=np.float32)))
+@example((".\u200d\u093e", [(0, 0), (0, 3)], np.zeros((2, 2), dtype=np.float32)))
 def test_spans_are_inside_the_text_and_cut_no_word(
     reading: tuple[str, list[tuple[int, int]], Logits],
 ) -> None:

@@ -1,6 +1,7 @@
 """Texts to vectors: the `Embedder` protocol, and what implements it.
 
     core         the protocol
+    awaited      one that is loaded when it is asked for a vector
     tokens       the tokenizer of E5, without the library around it
     encoder      an encoder in llama.cpp: tokens in, one vector a token out
     light        multilingual-e5-small: questions by llama.cpp, much text by PyTorch
@@ -12,6 +13,7 @@ Embeddings: A Technical Report"). The marks stay inside the embedder: no caller 
 one. Nothing here knows an index or a document, and importing it loads no heavy library.
 """
 
+from rag.embedding.awaited import Awaited
 from rag.embedding.core import E5_PROMPTS, Embedder, Vectors
 from rag.embedding.encoder import Encoder, States
 from rag.embedding.light import LightEmbedder, load_embedder
@@ -20,6 +22,7 @@ from rag.embedding.transformer import Backbone, SentenceTransformerEmbedder
 
 __all__ = [
     "E5_PROMPTS",
+    "Awaited",
     "Backbone",
     "Embedder",
     "Encoder",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 Vectors = NDArray[np.float32]
 
 E5_PROMPTS = {"query": "query: ", "document": "passage: "}
+COUNTED_AT_ONCE = 1000  # of a book all encodings at once would fill the memory
 
 
 class Embedder(Protocol):
@@ -21,7 +22,11 @@ class Embedder(Protocol):
     """
 
     identity: str
-    dimension: int
+
+    @property
+    def dimension(self) -> int:
+        """The length of a vector."""
+        ...
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
         """Embed questions."""
@@ -34,3 +39,11 @@ class Embedder(Protocol):
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Count the tokens of each text, without marks and special tokens."""
         ...
+
+
+def counted(texts: Sequence[str], count: Callable[[list[str]], list[int]]) -> list[int]:
+    """Count the tokens of many texts, some at a time."""
+    counts: list[int] = []
+    for start in range(0, len(texts), COUNTED_AT_ONCE):
+        counts += count(list(texts[start : start + COUNTED_AT_ONCE]))
+    return counts

@@ -8,7 +8,6 @@ mapped from the page cache and loaded once. It knows no pooling and no head.
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import threading
 import weakref
@@ -19,13 +18,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.embedding.tokens import LONGEST
 from rag.errors import ModelCorrupt
+from rag.updates import load_updates, put_on
 
 States = NDArray[np.float32]
 
 # Tokens that go through at once. All attend to all before the mask is applied, so twice as
-# many cost more than twice (benchmarks/LOG.md: 3,730 tokens/s at 512, 2,940 at 2,048).
-BATCH = 512
+# many cost more than twice (benchmarks/LOG.md: 3,730 tokens/s at 512, 2,940 at 2,048); and
+# the longest input must fit.
+BATCH = LONGEST
 MOST_TEXTS = 64
 
 
@@ -58,7 +60,7 @@ class Encoder:
         weakref.finalize(self, library.llama_batch_free, self._batch)
         weakref.finalize(self, library.llama_free, self._context)
         if adapter is not None:
-            self._put_on(adapter)
+            put_on(self._context, [load_updates(weights.model, adapter)])
 
     @classmethod
     def load(cls, file: Path, *, threads: int) -> Encoder:
@@ -103,19 +105,6 @@ class Encoder:
         values = np.ctypeslib.as_array(pointer, shape=(place, self.size)).copy()
         ends = np.cumsum([len(ids) for ids in inputs])[:-1]
         return np.split(values, ends)
-
-    def _put_on(self, path: Path) -> None:
-        from llama_cpp import llama_cpp as library
-
-        adapter = library.llama_adapter_lora_init(self._weights.model, str(path).encode())
-        if not adapter:
-            raise ModelCorrupt(
-                f"llama.cpp cannot load the updates {path}",
-                "Reinstall the package: pip install --force-reinstall rag-ask",
-            )
-        pointers = (library.llama_adapter_lora_p_ctypes * 1)(adapter)
-        if library.llama_set_adapters_lora(self._context, pointers, 1, (ctypes.c_float * 1)(1.0)):
-            raise RuntimeError(f"llama.cpp cannot use the updates {path}")
 
 
 class _Weights:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rag.embedding.core import E5_PROMPTS, Embedder, Vectors
+from rag.embedding.core import E5_PROMPTS, Embedder, Vectors, counted
 from rag.embedding.encoder import Encoder
 from rag.embedding.tokens import Tokenizer
 from rag.embedding.transformer import SentenceTransformerEmbedder
@@ -23,7 +23,6 @@ from rag.processor import physical_cores
 # Beyond so many tokens of passages the faster way has made up for its start: at 3,700 and
 # 11,500 tokens a second, and 6 seconds of importing, after 33,000 (benchmarks/LOG.md).
 LITTLE = 33_000
-COUNTED_AT_ONCE = 1000  # of a book all encodings at once would fill the memory
 
 
 class LightEmbedder:
@@ -65,10 +64,7 @@ class LightEmbedder:
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Count tokens; see `Embedder`."""
-        counts: list[int] = []
-        for start in range(0, len(texts), COUNTED_AT_ONCE):
-            counts += self.tokenizer.counts(texts[start : start + COUNTED_AT_ONCE])
-        return counts
+        return counted(texts, self.tokenizer.counts)
 
     def _input(self, kind: str, text: str) -> list[int]:
         return self.tokenizer.single(f"{E5_PROMPTS[kind]}{text}")

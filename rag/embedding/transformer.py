@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rag.embedding.core import E5_PROMPTS, Vectors
+from rag.embedding.core import E5_PROMPTS, Vectors, counted
 from rag.errors import ModelCorrupt
 from rag.models import ModelFile
 from rag.processor import multiplies_bfloat16
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 BATCH = 32
-COUNTED_AT_ONCE = 1000  # of a book all encodings at once would fill the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +107,11 @@ class SentenceTransformerEmbedder:
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Count tokens; see `Embedder`."""
-        counts: list[int] = []
-        for start in range(0, len(texts), COUNTED_AT_ONCE):
-            batch = list(texts[start : start + COUNTED_AT_ONCE])
-            found = self._model.tokenizer(batch, add_special_tokens=False, verbose=False)
-            counts += [len(ids) for ids in found["input_ids"]]
-        return counts
+        return counted(texts, self._counts)
+
+    def _counts(self, texts: list[str]) -> list[int]:
+        found = self._model.tokenizer(texts, add_special_tokens=False, verbose=False)
+        return [len(ids) for ids in found["input_ids"]]
 
     def backbone(self) -> Backbone:
         """Return the encoder that makes the vectors; it is shared, not copied."""

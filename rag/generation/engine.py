@@ -7,7 +7,6 @@ thinking, only that some control tokens are marks whose text is wanted.
 from __future__ import annotations
 
 import codecs
-import ctypes
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from rag.errors import ModelCorrupt
 from rag.thinking import MARKERS
+from rag.updates import load_updates, put_on
 
 if TYPE_CHECKING:
     from llama_cpp import Llama
@@ -170,27 +169,10 @@ class LlamaEngine:
 
     def _adapt(self) -> None:
         """Let llama.cpp use this engine's adapter and no other."""
-        from llama_cpp import llama_cpp as library
-
-        found = [] if self._adapter is None else [self._load(self._adapter)]
-        count = len(found)
-        pointers = (library.llama_adapter_lora_p_ctypes * count)(*found)
-        scales = (ctypes.c_float * count)(*[1.0] * count)
-        if library.llama_set_adapters_lora(self._llama.ctx, pointers, count, scales):
-            raise RuntimeError(f"it cannot use the adapter {self._adapter}")
-
-    def _load(self, path: Path) -> Any:
-        from llama_cpp import llama_cpp as library
-
-        if path not in self._held.loaded:
-            adapter = library.llama_adapter_lora_init(self._llama.model, str(path).encode())
-            if not adapter:
-                raise ModelCorrupt(
-                    f"llama.cpp cannot load the adapter {path}",
-                    "Reinstall the package: pip install --force-reinstall rag-ask",
-                )
-            self._held.loaded[path] = adapter
-        return self._held.loaded[path]
+        path, loaded = self._adapter, self._held.loaded
+        if path is not None and path not in loaded:
+            loaded[path] = load_updates(self._llama.model, path)
+        put_on(self._llama.ctx, [] if path is None else [loaded[path]])
 
     def _ends(self, token: int) -> bool:
         from llama_cpp import llama_cpp as library

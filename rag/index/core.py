@@ -16,6 +16,7 @@ from rag.index.database import Database, Sentence
 from rag.index.draft import TEXT, Draft, load_vectors
 from rag.index.entries import Entry
 from rag.index.rows import CHUNKS, SENTENCES
+from rag.index.schema import REBUILD
 from rag.index.vectors import SearchedVectors, Vectors, cosines
 
 
@@ -32,7 +33,7 @@ class Index:
         # The sentences are not counted in the text: that would read them all.
         counts = (manifest.documents, manifest.chunks, manifest.sentences)
         if counts != (text.count("documents"), len(chunks), len(sentences)):
-            raise StoreCorrupt("Text and vectors of the index do not agree", disk.REBUILD)
+            raise StoreCorrupt("Text and vectors of the index do not agree", REBUILD)
         self.manifest = manifest
         self.text = text
         self._chunks = chunks
@@ -58,7 +59,7 @@ class Index:
                 if last and isinstance(error, StoreCorrupt):
                     raise
                 if last:
-                    raise StoreCorrupt(f"The index is damaged: {error}", disk.REBUILD) from error
+                    raise StoreCorrupt(f"The index is damaged: {error}", REBUILD) from error
         raise AssertionError("unreachable")
 
     @staticmethod
@@ -178,7 +179,7 @@ class Index:
     def quote(self, chunk: Chunk, start: int, end: int) -> Quote:
         """Return a verified slice; raises `StoreCorrupt` where it leaves the chunk."""
         if not chunk.start <= start < end <= chunk.end:
-            raise StoreCorrupt(f"A sentence of {chunk.path} leaves its chunk", disk.REBUILD)
+            raise StoreCorrupt(f"A sentence of {chunk.path} leaves its chunk", REBUILD)
         return Quote(chunk, start, end, chunk.text[start - chunk.start : end - chunk.start])
 
     def entries(self) -> list[Entry]:

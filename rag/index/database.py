@@ -123,18 +123,19 @@ class Database:
 
     def chunk_places(self, rows: Collection[int]) -> dict[int, tuple[str, int]]:
         """Return the document and the start of each chunk: an order without a history."""
-        query = (
-            "SELECT c.id, d.path, c.start FROM chunks c JOIN documents d ON d.id = c.document "  # noqa: S608
-            f"WHERE c.id IN ({LISTED})"
-        )
-        found: Any = self._rows(query, (listed(rows),))
-        return {row: (path, start) for row, path, start in found}
+        return self._places("c.id, d.path, c.start", "chunks c", "c.id", rows)
 
     def sentence_places(self, rows: Collection[int]) -> dict[int, tuple[str, int]]:
         """Return the document and the start of each sentence; see `chunk_places`."""
+        tables = "sentences s JOIN chunks c ON c.id = s.chunk"
+        return self._places("s.id, d.path, s.start", tables, "s.id", rows)
+
+    def _places(
+        self, columns: str, tables: str, key: str, rows: Collection[int]
+    ) -> dict[int, tuple[str, int]]:
         query = (
-            "SELECT s.id, d.path, s.start FROM sentences s JOIN chunks c ON c.id = s.chunk "  # noqa: S608
-            f"JOIN documents d ON d.id = c.document WHERE s.id IN ({LISTED})"
+            f"SELECT {columns} FROM {tables} JOIN documents d ON d.id = c.document "  # noqa: S608
+            f"WHERE {key} IN ({LISTED})"
         )
         found: Any = self._rows(query, (listed(rows),))
         return {row: (path, start) for row, path, start in found}

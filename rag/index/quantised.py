@@ -15,9 +15,9 @@ import numpy as np
 
 from rag.errors import StoreCorrupt
 from rag.index import stored
+from rag.index.schema import REBUILD
 from rag.index.stored import VectorFile
 from rag.index.vectors import (
-    REBUILD,
     Ids,
     SearchedVectors,
     Vectors,

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from rag.errors import StoreCorrupt
 
+REBUILD = "Run: rag index --rebuild"
 SCHEMA = """
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY AUTOINCREMENT, digest TEXT NOT NULL, path TEXT NOT NULL,

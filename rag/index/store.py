@@ -27,12 +27,12 @@ from rag.errors import (
     StoreOutdated,
     StoreReadOnly,
 )
+from rag.index.schema import REBUILD
 from rag.index.verifying import remember, sha256, stamps_of, verify
 
 FORMAT = 3
 POINTER = "CURRENT"
 MANIFEST = "manifest.json"
-REBUILD = "Run: rag index --rebuild"
 _GENERATION = re.compile(r"^g(\d{6,})$")
 
 

@@ -15,7 +15,8 @@ from typing import BinaryIO
 import numpy as np
 
 from rag.errors import StoreCorrupt
-from rag.index.vectors import REBUILD, Ids, VectorIndex, Vectors
+from rag.index.schema import REBUILD
+from rag.index.vectors import Ids, VectorIndex, Vectors
 
 BLOCK = 16_384
 """So many vectors are read at once: 25 MB of 384 dimensions."""

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.errors import StoreCorrupt
+from rag.index.schema import REBUILD
 
 Vectors = NDArray[np.float32]
 Ids = NDArray[np.int64]
@@ -27,7 +28,6 @@ Order = Callable[[Sequence[int]], Mapping[int, Any]]
 """Returns for ids what to sort them by."""
 
 BORDER = 50_000
-REBUILD = "Run: rag index --rebuild"
 
 
 def cosines(vectors: Vectors, vector: Vectors) -> Vectors:

@@ -14,7 +14,7 @@ import math
 import struct
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,18 @@ class Shape:
 E5_SMALL = Shape(384, 12, 12, 1536, 250_037, 512, 2, 1e-12)
 
 
+class Weights(NamedTuple):
+    """A network's shape and its float32 tensors.
+
+    `words` are the word embeddings as they lie in the file, in Q4_0 blocks, shape
+    (vocabulary, bytes of a row); `None` where they are not in 4 bits.
+    """
+
+    shape: Shape
+    tensors: dict[str, Floats]
+    words: NDArray[np.uint8] | None
+
+
 @dataclass(frozen=True, slots=True)
 class _Entry:
     """A row of the tensor table; `offset` and `size` are bytes."""
@@ -94,8 +106,8 @@ class _Reader:
         )
 
 
-def read_e5(path: Path) -> tuple[Shape, dict[str, Floats]]:
-    """Return the network's shape and its float32 tensors, named as in `BertModel`.
+def read_e5(path: Path) -> Weights:
+    """Read the file; its tensors are named as in `BertModel`.
 
     Raises `ModelCorrupt` where the file is truncated, foreign or contradicts itself, and
     `OSError` where it cannot be read.
@@ -106,21 +118,9 @@ def read_e5(path: Path) -> tuple[Shape, dict[str, Floats]]:
         tensors[bert_name] = _values(reader, _entry(reader, table, name, dimensions)).reshape(
             dimensions
         )
-    return shape, tensors
-
-
-def read_word_blocks(path: Path) -> NDArray[np.uint8] | None:
-    """Return the word embeddings as they lie: Q4_0 blocks, shape (vocabulary, bytes of a row).
-
-    `None` where they are not in 4 bits. Raises like `read_e5`.
-    """
-    reader, shape, table = _open(path)
-    entry = _entry(reader, table, "emb.word", (shape.vocab, shape.hidden))
-    if entry.kind != Q4_0:
-        return None
-    _values(reader, entry)  # raises where the size is odd
-    raw = np.frombuffer(reader.data, np.uint8, entry.size, entry.offset)
-    return raw.reshape(shape.vocab, -1)
+    words = table["emb.word"]
+    raw = np.frombuffer(reader.data, np.uint8, words.size, words.offset)
+    return Weights(shape, tensors, raw.reshape(shape.vocab, -1) if words.kind == Q4_0 else None)
 
 
 def _open(path: Path) -> tuple[_Reader, Shape, dict[str, _Entry]]:

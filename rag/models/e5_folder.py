@@ -19,7 +19,7 @@ from typing import Any
 
 from rag.errors import ModelCorrupt, ModelUnavailable
 from rag.models.digests import Digests, flush_to_disk, hash_file
-from rag.models.e5 import E5_SMALL, Shape, read_e5, read_word_blocks
+from rag.models.e5 import E5_SMALL, Shape, read_e5
 from rag.models.e5_gguf import write_encoder
 
 MANIFEST = "rag-model.json"
@@ -40,9 +40,9 @@ def rebuild(q4: Path, tokenizer: Path, folder: Path) -> None:
     """
 
     def write(part: Path) -> Shape:
-        shape, tensors = read_e5(q4)
+        shape, tensors, words = read_e5(q4)
         _write_weights(tensors, shape, part / WEIGHTS)
-        write_encoder(part / ENCODER, shape, tensors, read_word_blocks(q4))
+        write_encoder(part / ENCODER, shape, tensors, words)
         return shape
 
     _build(folder, hash_file(q4), tokenizer, write)
