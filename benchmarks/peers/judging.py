@@ -22,14 +22,18 @@ _TOLD = (
     r"(?:mention|provid|specif|contain|stat|includ|say|give|indicat|address|discuss|detail|"
     r"available|found|clear|have|offer)"
 )
+_TEXT = r"(?:context|text|passage|information|document|article|paragraph|source|it)s?"
 _REFUSALS = re.compile(
     "|".join(
         (
-            rf"\b(?:context|text|passage|information|document|article|paragraph|source|it)s?\b"
-            rf"[^.]{{0,60}}\b(?:do|does|did|is|are|was|were)\s*{_NOT}\b[^.]{{0,30}}\b{_TOLD}",
-            rf"\b{_NOT} (?:explicitly |directly |specifically )?(?:mentioned|provided|specified|stated)",
-            r"\bno (?:specific |relevant |such |direct |explicit )?(?:information|mention|details?|answer)\b",
-            r"\b(?:I|we) (?:do not|don['’]t|cannot|can['’]t) (?:know|have|find|answer|provide|determine)",
+            rf"\b{_TEXT}\b[^.]{{0,60}}\b(?:do|does|did|is|are|was|were)\s*{_NOT}\b"
+            rf"[^.]{{0,30}}\b{_TOLD}",
+            rf"\b{_NOT} (?:explicitly |directly |specifically )?"
+            r"(?:mentioned|provided|specified|stated)",
+            r"\bno (?:specific |relevant |such |direct |explicit )?"
+            r"(?:information|mention|details?|answer)\b",
+            r"\b(?:I|we) (?:do not|don['’]t|cannot|can['’]t) "
+            r"(?:know|have|find|answer|provide|determine)",
             r"\b(?:I['’]m|I am) (?:sorry|unable|not able)\b",
             r"\bcannot be (?:determined|answered)|\b(?:not enough|insufficient) information\b",
             r"^empty response$",
@@ -129,7 +133,7 @@ def result_of(record: Record, question: Question) -> Result:
 
 
 def _passage(number: int, name: str) -> Passage:
-    """A file that is named, without a quote."""
+    """Return a file that is named, without a quote."""
     return Passage(number, name, None, 0, 0, "", "", "", holds=None, exact=False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,7 @@ def connected(parts: dict[str, Any]) -> Pipeline:
     for name, part in parts.items():
         pipeline.add_component(name, part)
     names = list(parts)
-    for one, other in zip(names, names[1:], strict=False):
+    for one, other in itertools.pairwise(names):
         pipeline.connect(one, other)
     return pipeline
 

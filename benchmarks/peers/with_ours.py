@@ -1,4 +1,4 @@
-"""This project, by the same calls that `rag index` and `ask` make."""
+"""Our own program, by the same calls that `rag index` and `ask` make."""
 
 from __future__ import annotations
 
