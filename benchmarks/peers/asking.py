@@ -20,7 +20,7 @@ from typing import IO, Any
 LINES = {"indexed", "loaded", "first", "answer", "failed"}
 
 
-class PeerFailed(Exception):
+class PeerError(Exception):
     """A peer failed, fell silent or said what is no line of the conversation."""
 
 
@@ -34,16 +34,16 @@ class Heard:
 
 
 def parse(line: str, at: float) -> Heard:
-    """Read a line; raises `PeerFailed` for one that is none of the conversation."""
+    """Read a line; raises `PeerError` for one that is none of the conversation."""
     try:
         value = json.loads(line)
         said = value.pop("said")
     except (ValueError, AttributeError, KeyError, TypeError):
         said, value = None, {}
     if said not in LINES:
-        raise PeerFailed(f"this is no line of the conversation: {line.strip()[:80]!r}")
+        raise PeerError(f"this is no line of the conversation: {line.strip()[:80]!r}")
     if said == "failed":
-        raise PeerFailed(str(value.get("why", "it does not say why")))
+        raise PeerError(str(value.get("why", "it does not say why")))
     return Heard(at, said, value)
 
 
@@ -98,14 +98,14 @@ class Conversation:
             self._process.stdin.write(json.dumps({"do": do, **more}).encode() + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError as error:
-            raise PeerFailed(f"it ended early; see {self._log.name}") from error
+            raise PeerError(f"it ended early; see {self._log.name}") from error
         return time.perf_counter()
 
     def hear(self, said: str) -> Heard:
-        """Wait for this line; raises `PeerFailed` for any other, for silence and for an end."""
+        """Wait for this line; raises `PeerError` for any other, for silence and for an end."""
         heard = self._hear()
         if heard.said != said:
-            raise PeerFailed(f"it said {heard.said!r} where {said!r} was due")
+            raise PeerError(f"it said {heard.said!r} where {said!r} was due")
         return heard
 
     def hear_answer(self) -> tuple[float, Heard]:
@@ -114,14 +114,14 @@ class Conversation:
         if heard.said == "answer":  # an empty one
             return heard.at, heard
         if heard.said != "first":
-            raise PeerFailed(f"it said {heard.said!r} where an answer was due")
+            raise PeerError(f"it said {heard.said!r} where an answer was due")
         return heard.at, self.hear("answer")
 
     def _hear(self) -> Heard:
         try:
             at, line = self._lines.get(timeout=self._patience)
         except queue.Empty as error:
-            raise PeerFailed(f"nothing was heard for {self._patience:.0f} s") from error
+            raise PeerError(f"nothing was heard for {self._patience:.0f} s") from error
         if not line:
-            raise PeerFailed(f"it ended early; see {self._log.name}")
+            raise PeerError(f"it ended early; see {self._log.name}")
         return parse(line.decode("utf-8", "replace"), at)

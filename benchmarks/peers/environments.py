@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from asking import PeerFailed
+from asking import PeerError
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -69,7 +69,7 @@ def version(name: str) -> str:
 def environment(name: str, cache: Path) -> Environment:
     """Return a peer's environment, made first where it is missing or of other versions.
 
-    Raises `PeerFailed` where pip fails.
+    Raises `PeerError` where pip fails.
     """
     if name == OURS:
         return Environment(name, Path(sys.executable), identity(name))
@@ -100,7 +100,7 @@ def identity(name: str) -> str:
 def _make(name: str, folder: Path) -> None:
     print(f"Installing {PEERS[name][0]} into {folder}; this takes some minutes …", file=sys.stderr)
     if shutil.disk_usage(folder.parent).free < 4e9:
-        raise PeerFailed(f"less than 4 GB are free for {folder}")
+        raise PeerError(f"less than 4 GB are free for {folder}")
     log = folder.with_suffix(".log")
     commands = (
         [sys.executable, "-m", "venv", str(folder)],
@@ -110,4 +110,4 @@ def _make(name: str, folder: Path) -> None:
         with log.open("ab") as out:
             done = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False)
         if done.returncode:
-            raise PeerFailed(f"its environment cannot be made; see {log}")
+            raise PeerError(f"its environment cannot be made; see {log}")

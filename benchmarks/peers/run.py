@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import platformdirs
-from asking import Conversation, Heard, PeerFailed
+from asking import Conversation, Heard, PeerError
 from choosing import SEED, Chosen, choose, digest, write_documents
 from environments import PEERS, Environment, environment, identity, version
 from judging import Record, Records, judge
@@ -80,7 +80,7 @@ def measure(chosen: Chosen, where: Environment, bench: Bench, cold: int) -> None
     if not bench.records.has(where.name, where.identity, chosen.read, "index", ""):
         _index(chosen, where, bench, store)
     elif not store.exists():
-        raise PeerFailed(f"its index {store} is gone; remove {bench.folder} and begin anew")
+        raise PeerError(f"its index {store} is gone; remove {bench.folder} and begin anew")
     done = {r.question for r in bench.records.of(where.name, where.identity, chosen.pair, "cold")}
     for question in chosen.questions[:cold]:
         if question.id not in done:
@@ -211,7 +211,7 @@ def run(args: argparse.Namespace) -> int:
             for name in names:
                 try:
                     measure(one, environment(name, args.cache), bench, args.cold)
-                except PeerFailed as error:
+                except PeerError as error:
                     print(f"Error: {PEERS[name][0]}, {one.pair}: {error}", file=sys.stderr)
                     failed += 1
         print(report(one.pair, rows(one, names, records)), flush=True)
