@@ -61,11 +61,15 @@ class Conversation:
         )
         self._lines: queue.Queue[tuple[float, bytes]] = queue.Queue()
         assert self._process.stdout is not None
-        threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True).start()
+        self._reader = threading.Thread(
+            target=self._read, args=(self._process.stdout,), daemon=True
+        )
+        self._reader.start()
 
     def _read(self, pipe: IO[bytes]) -> None:
-        for line in pipe:
-            self._lines.put((time.perf_counter(), line))
+        with pipe:
+            for line in pipe:
+                self._lines.put((time.perf_counter(), line))
         self._lines.put((time.perf_counter(), b""))
 
     def __enter__(self) -> Conversation:
@@ -89,6 +93,7 @@ class Conversation:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._reader.join()
         self._log.close()
 
     def order(self, do: str, **more: str) -> float:
