@@ -29,7 +29,7 @@ from rag.errors import (
     StoreMissing,
     StoreOutdated,
 )
-from rag.generation import Generator, LlamaGenerator, States
+from rag.generation import Generator, LlamaGenerator, states_of_user
 from rag.index import Index, Previous
 from rag.ingest import Report, index_documents
 from rag.models import ModelFile, Progress, resolve_embedder, resolve_generator
@@ -244,7 +244,7 @@ class Session:
             self._found_generator(),
             context=settings.context,
             threads=settings.threads,
-            states=States.of_user(),
+            states=states_of_user(),
         )
 
     def _found_generator(self) -> ModelFile:

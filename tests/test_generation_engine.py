@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from rag.errors import ModelCorrupt
-from rag.generation import LlamaGenerator, States, loading
+from rag.generation import LlamaGenerator, loading, states_of_user
+from rag.generation import engine as engine_module
 from rag.generation import llama as llm
 from rag.generation.engine import LlamaEngine, Step, greedy
 from rag.generation.llama import TRANSLATOR_BASE
 from rag.generation.model import Model
+from rag.kept import Kept
 from rag.models import ModelFile, catalogue
 from rag.settings import Settings
 
@@ -90,7 +92,7 @@ class FakeModel:
         return not self.broken
 
 
-def engine_of(model: FakeModel, states: States | None = None) -> LlamaEngine:
+def engine_of(model: FakeModel, states: Kept | None = None) -> LlamaEngine:
     return LlamaEngine(cast(Model, model), ["fake@1"], states)
 
 
@@ -218,7 +220,7 @@ def test_a_constant_part_is_read_once_and_then_comes_from_a_file(tmp_path: Path)
     read = []
     for question in (5, 6, 5):
         model = FakeModel([6])
-        engine = engine_of(model, States(tmp_path))
+        engine = engine_of(model, states_of_user(tmp_path))
         run(engine, [*HEAD, question], len(HEAD))
         read.append((engine.read, model.evaluated[0]))
         assert model.held == [*HEAD, question]
@@ -226,32 +228,36 @@ def test_a_constant_part_is_read_once_and_then_comes_from_a_file(tmp_path: Path)
 
 
 def test_a_short_constant_part_is_not_worth_a_file(tmp_path: Path) -> None:
-    run(engine_of(FakeModel([6]), States(tmp_path)), [*HEAD[:31], 6], 31)
+    run(engine_of(FakeModel([6]), states_of_user(tmp_path)), [*HEAD[:31], 6], 31)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_state_that_the_model_refuses_is_read_anew(tmp_path: Path) -> None:
-    run(engine_of(FakeModel([6]), States(tmp_path)), [*HEAD, 6], len(HEAD))
+    run(engine_of(FakeModel([6]), states_of_user(tmp_path)), [*HEAD, 6], len(HEAD))
     model = FakeModel([6], broken=True)
-    run(engine_of(model, States(tmp_path)), [*HEAD, 6], len(HEAD))
+    run(engine_of(model, states_of_user(tmp_path)), [*HEAD, 6], len(HEAD))
     assert model.evaluated == [HEAD, [6]]
 
 
-@pytest.mark.parametrize("other", ["tokens", "threads", "context", "model", "updates"])
-def test_a_state_is_of_one_model_one_prompt_and_one_setting(tmp_path: Path, other: str) -> None:
-    run(engine_of(FakeModel([6]), States(tmp_path)), [*HEAD, 6], len(HEAD))
+@pytest.mark.parametrize("other", ["tokens", "threads", "context", "model", "updates", "build"])
+def test_a_state_is_of_one_model_one_prompt_one_setting_and_one_build(
+    tmp_path: Path, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(engine_of(FakeModel([6]), states_of_user(tmp_path)), [*HEAD, 6], len(HEAD))
     model, head = FakeModel([6]), list(HEAD)
-    engine = engine_of(model, States(tmp_path))
+    engine = engine_of(model, states_of_user(tmp_path))
     if other == "tokens":
         head[3] = 5
     elif other == "model":
-        engine = LlamaEngine(cast(Model, model), ["fake@2"], States(tmp_path))
+        engine = LlamaEngine(cast(Model, model), ["fake@2"], states_of_user(tmp_path))
+    elif other == "build":
+        monkeypatch.setattr(engine_module, "build", lambda: ["another"])
     elif other == "updates":
         (tmp_path / "u.gguf").write_bytes(b"u")
         engine = engine.adapted(tmp_path / "u.gguf")
     else:
         setattr(model, other, 3)
-        engine = engine_of(model, States(tmp_path))
+        engine = engine_of(model, states_of_user(tmp_path))
     run(engine, [*head, 6], len(head))
     assert model.evaluated == [head, [6]]
 

@@ -14,6 +14,6 @@ here knows of documents or citations, and importing it loads no llama_cpp.
 
 from rag.generation.core import Generator, Usage
 from rag.generation.llama import LlamaGenerator
-from rag.generation.states import States
+from rag.generation.states import states_of_user
 
-__all__ = ["Generator", "LlamaGenerator", "States", "Usage"]
+__all__ = ["Generator", "LlamaGenerator", "Usage", "states_of_user"]

@@ -16,7 +16,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from rag.generation.model import Model
-from rag.generation.states import States
+from rag.generation.states import build
+from rag.kept import Kept
 from rag.thinking import MARKERS
 
 # A prompt is cut behind its constant part and then every so many tokens; what two prompts
@@ -97,7 +98,7 @@ class LlamaEngine:
         self,
         model: Model,
         identity: Sequence[object] = (),
-        states: States | None = None,
+        states: Kept | None = None,
         updates: Path | None = None,
         held: _Held | None = None,
     ) -> None:
@@ -182,6 +183,7 @@ class LlamaEngine:
             "threads": self._model.threads,
             "context": self.context,
             "tokens": head,
+            "build": build(),
         }
         state = self._states.find(key)
         if state is None or not self._model.restore(state):

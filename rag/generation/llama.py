@@ -17,8 +17,8 @@ from rag.errors import GenerationError
 from rag.generation.core import Generator, Usage
 from rag.generation.engine import Engine, Step
 from rag.generation.loading import load_engine
-from rag.generation.states import States
 from rag.generation.template import ChatTemplate, source_of
+from rag.kept import Kept
 from rag.models import ModelFile
 from rag.prompts import Message
 from rag.thinking import Thoughts
@@ -57,7 +57,7 @@ class LlamaGenerator:
 
     @classmethod
     def load(
-        cls, file: ModelFile, *, context: int, threads: int = 0, states: States | None = None
+        cls, file: ModelFile, *, context: int, threads: int = 0, states: Kept | None = None
     ) -> LlamaGenerator:
         """Map a GGUF file; raises `ModelCorrupt` where it or its template is unusable.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from rag.errors import ModelCorrupt
 from rag.generation.engine import LlamaEngine
 from rag.generation.model import Model
-from rag.generation.states import States
+from rag.kept import Kept
 from rag.models import ModelFile, trained_context
 from rag.processor import physical_cores
 
@@ -16,7 +16,7 @@ STEP = 256
 
 
 def load_engine(
-    file: ModelFile, *, context: int, threads: int = 0, states: States | None = None
+    file: ModelFile, *, context: int, threads: int = 0, states: Kept | None = None
 ) -> LlamaEngine:
     """Map a GGUF file; raises `ModelCorrupt` where llama.cpp refuses it.
 
