@@ -877,6 +877,6 @@ def test_a_generator_that_fails_ahead_is_one_line_where_it_is_needed(
 
     monkeypatch.setattr(rag.session.LlamaGenerator, "load", refuse)
     assert ask(ASKED).exit_code == 0  # a number needs no generator
-    # What the reader points at is a name, and stands in another script.
-    models["reader"] = FakeReader({"troops": "उत्तर कोरिया"})
+    # What the reader points at stands in another script, and is no number.
+    models["reader"] = FakeReader({"troops": "सैनिक"})
     one_error(ask("who sent troops?"), 1, "x.gguf is no model")
