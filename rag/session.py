@@ -8,34 +8,44 @@ but time can be lost with it. This module prints nothing and parses nothing.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import platformdirs
 
-from rag.answer import Answerer
+from rag.answer import Answerer, writes_likely
 from rag.chunking import chunking_identity
-from rag.datatypes import Answer, Filter
+from rag.datatypes import Answer, Filter, Manifest
 from rag.embedding import Awaited, Embedder, load_embedder
 from rag.errors import (
     NoDocumentsError,
     ReadingError,
     StoreCorrupt,
+    StoreError,
     StoreMismatch,
     StoreMissing,
     StoreOutdated,
 )
-from rag.generation import Generator, LlamaGenerator
-from rag.index import Index, Previous
+from rag.generation import Generator, LlamaGenerator, states_of_user
+from rag.index import Database, Index, Previous
 from rag.ingest import Report, index_documents
+from rag.language import language
 from rag.models import ModelFile, Progress, resolve_embedder, resolve_generator
 from rag.reading import file_id
+from rag.remembering import Remembered
 from rag.reranking import Reranker, reranker_of
-from rag.retrieve import Found, retrieve
+from rag.retrieve import Found, checked, retrieve
 from rag.settings import APP, Settings
 from rag.spans import Reader, SpanReader
+
+T = TypeVar("T")
+# Settings that change no answer.
+UNTOLD = frozenset({"store", "documents", "models", "offline", "max_file_mb", "remember"})
 
 
 class Session:
@@ -49,6 +59,8 @@ class Session:
         self._progress = progress
         self._generator_file: ModelFile | None = None
         self._loaded: Generator | None = None
+        self._embedder_ahead: Future[Embedder] | None = None
+        self._generator_ahead: Future[Generator] | None = None
 
     @classmethod
     def over(
@@ -77,6 +89,11 @@ class Session:
     @cached_property
     def embedder(self) -> Embedder:
         """The embedder, fetched and loaded at the first use."""
+        if self._embedder_ahead is not None:
+            return self._embedder_ahead.result()
+        return self._load_embedder()
+
+    def _load_embedder(self) -> Embedder:
         settings = self.settings
         return load_embedder(
             self._embedder_file, offline=settings.offline, threads=settings.threads
@@ -104,13 +121,25 @@ class Session:
         return index
 
     @cached_property
+    def _previous(self) -> Previous:
+        """The index as far as it is needed before it is searched."""
+        return Previous.open(self.settings.store)
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest of the index; raises `StoreError`."""
+        return self.index.manifest if "index" in self.__dict__ else self._previous.manifest
+
+    @property
+    def text(self) -> Database:
+        """What the index knows of its documents; raises `StoreError`."""
+        return self.index.text if "index" in self.__dict__ else self._previous.text
+
+    @cached_property
     def answerer(self) -> Answerer:
         """The answerer; the generator's file is fetched now, but loaded when it is asked."""
         index, embedder = self.index, self.embedder
-        if self._generator_file is None:
-            self._generator_file = resolve_generator(
-                self.settings.generator, self.settings, self._progress
-            )
+        self._found_generator()
         return Answerer(
             index,
             embedder,
@@ -164,7 +193,7 @@ class Session:
         """
         file = resolve_generator(name, self.settings, self._progress)
         self.settings = replace(self.settings, generator=name)
-        self._generator_file, self._loaded = file, None
+        self._generator_file, self._loaded, self._generator_ahead = file, None, None
         self._forget("answerer")
         return file.identity
 
@@ -176,9 +205,10 @@ class Session:
         default = [self.settings.documents] if self.settings.documents else []
         report = self.index_documents(roots or self.last_roots() or default)
         if report.written:
-            if "index" in self.__dict__:
-                self.index.close()
-            self._forget("answerer", "within", "index")
+            for name in ("index", "_previous"):
+                if name in self.__dict__:
+                    self.__dict__[name].close()
+            self._forget("answerer", "within", "index", "_previous")
         return report
 
     def _forget(self, *names: str) -> None:
@@ -186,9 +216,65 @@ class Session:
         for name in names:
             self.__dict__.pop(name, None)
 
-    def ask(self, question: str, on_text: Callable[[str], None] = lambda _: None) -> Answer:
-        """Answer a question over the documents that the filter lets pass."""
-        return self.answerer.ask(question, on_text, within=self.within)
+    def ask(
+        self,
+        question: str,
+        on_text: Callable[[str], None] = lambda _: None,
+        *,
+        fresh: bool = False,
+    ) -> Answer:
+        """Answer a question over the documents that the filter lets pass.
+
+        One that was asked before, over the same index and with the same models and settings,
+        is answered as it was then, unless a `fresh` answer is wanted.
+        """
+        start = time.perf_counter()
+        question = checked(question)
+        before = None if fresh else self._remembered()
+        found = before and before.find(question)
+        if found:
+            took = {"total": time.perf_counter() - start}
+            return replace(found, timings=took, tokens={}, remembered=True)
+        self._load_ahead(question)
+        answer = self.answerer.ask(question, on_text, within=self.within)
+        if remembered := self._remembered():
+            remembered.keep(question, answer)
+        return answer
+
+    def _remembered(self) -> Remembered | None:
+        """Return the answers over the index in use; `None` where there are none to be had."""
+        if not self.settings.remember:
+            return None
+        try:
+            manifest, text = self.manifest, self.text
+        except (StoreError, NoDocumentsError):
+            return None  # whoever opens the index will say what is wrong
+        settings = {
+            name: value for name, value in asdict(self.settings).items() if name not in UNTOLD
+        }
+        about = {
+            **settings,
+            "models": [self._embedder_file.identity, self._found_generator().identity],
+            "index": [manifest.embedder, manifest.chunking, dict(manifest.files)],
+            "filter": str(self.wanted),
+        }
+        return Remembered(text, about)
+
+    def _load_ahead(self, question: str) -> None:
+        """Load at once what this question needs, where it is the first to need it.
+
+        The libraries do most of their loading without Python's lock. The embedder comes while
+        the index is opened, and the generator, where it is likely needed, while the question
+        is searched; what a thread raises is raised where its work is asked for.
+        """
+        if "embedder" not in self.__dict__ and self._embedder_ahead is None:
+            _ = self._embedder_file  # a fetch shows its progress
+            self._embedder_ahead = _begin(self._load_embedder)
+            _begin(lambda: language(question))  # unpacks a model, once
+        if self._loaded is None and self._generator_ahead is None:
+            if writes_likely(question, self.index, self.settings):
+                self._found_generator()
+                self._generator_ahead = _begin(self._make_generator)
 
     def search(self, question: str) -> Found:
         """Find hits and evidence for a question, without a generator."""
@@ -209,13 +295,27 @@ class Session:
 
     def _load_generator(self) -> Generator:
         """Load the generator once: a new index needs no new one."""
-        assert self._generator_file is not None
         if self._loaded is None:
-            settings = self.settings
-            self._loaded = LlamaGenerator.load(
-                self._generator_file, context=settings.context, threads=settings.threads
-            )
+            ahead, self._generator_ahead = self._generator_ahead, None
+            self._loaded = self._make_generator() if ahead is None else ahead.result()
         return self._loaded
+
+    def _make_generator(self) -> Generator:
+        settings = self.settings
+        return LlamaGenerator.load(
+            self._found_generator(),
+            context=settings.context,
+            threads=settings.threads,
+            states=states_of_user(),
+        )
+
+    def _found_generator(self) -> ModelFile:
+        """Return the generator's file, fetched at the first use."""
+        if self._generator_file is None:
+            self._generator_file = resolve_generator(
+                self.settings.generator, self.settings, self._progress
+            )
+        return self._generator_file
 
     def index_documents(self, roots: Sequence[Path], *, rebuild: bool = False) -> Report:
         """Bring the store in line with these paths; see `rag.ingest`."""
@@ -242,12 +342,20 @@ class Session:
         return [name for name in sorted(names) if not self._is_current(name)]
 
     def _is_current(self, name: str) -> bool:
-        digest, source = self.index.text.origin(name)
+        digest, source = self.text.origin(name)
         try:
             limit = self.settings.max_file_mb * 1_000_000
             return file_id(Path(source), name, max_bytes=limit) == digest
         except ReadingError:
             return False
+
+
+def _begin(work: Callable[[], T]) -> Future[T]:
+    """Begin something in a thread of its own; the process does not end before it does."""
+    pool = ThreadPoolExecutor(1)
+    begun = pool.submit(work)
+    pool.shutdown(wait=False)
+    return begun
 
 
 def private_store(documents: Path) -> Path:

@@ -13,7 +13,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "rag"
 LEVELS = (
-    ("errors", "datatypes", "settings", "wording", "filtering", "processor", "updates"),
+    ("errors", "datatypes", "settings", "wording", "filtering", "processor", "updates", "kept"),
     (
         "language",
         "reading",
@@ -26,7 +26,7 @@ LEVELS = (
     ),
     ("models", "embedding", "reranking", "index", "generation", "spans", "lexicon"),
     ("ingest", "retrieve", "extraction", "phrasing"),
-    ("answer", "conversation", "passage", "explain", "session"),
+    ("answer", "conversation", "passage", "explain", "remembering", "session"),
     ("evaluate", "emphasis", "display", "recommending", "repl"),
     ("cli",),
 )
