@@ -55,6 +55,8 @@ class OurPeer:
             "context": setup.context,
             "max_tokens": setup.max_tokens,
             "offline": True,
+            # Each question is asked cold and warm: an answer must not be one of before.
+            "remember": False,
         }
         return Session(Settings.load(flags), SilentProgress())
 
