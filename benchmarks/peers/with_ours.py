@@ -50,7 +50,7 @@ class OurPeer:
         setup = self._setup
         flags = {
             "store": store,
-            "generator": setup.generator,
+            # The models are the defaults, by their names: `run.py` found the same ones.
             "threads": setup.threads,
             "context": setup.context,
             "max_tokens": setup.max_tokens,
