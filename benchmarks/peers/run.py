@@ -214,7 +214,8 @@ def run(args: argparse.Namespace) -> int:
                 except PeerError as error:
                     print(f"Error: {PEERS[name][0]}, {one.pair}: {error}", file=sys.stderr)
                     failed += 1
-        print(report(one.pair, rows(one, names, records)), flush=True)
+        if finished := rows(one, names, records):
+            print(report(one.pair, finished), flush=True)
     return failed
 
 

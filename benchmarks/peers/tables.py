@@ -85,7 +85,7 @@ def table(heads: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> st
 
 def report(pair: str, rows: Sequence[Row]) -> str:
     """Write the tables of a pair."""
-    counts = rows[0].summary if rows else {"questions": 0, "answerable": 0}
+    counts = rows[0].summary
     told = [line for row in rows if (line := failures(row))]
     parts = [
         f"### {pair}: {counts['questions']} questions, {counts['answerable']} of them answerable",

@@ -36,7 +36,8 @@ class LlamaIndexPeer:
         """See `serving.Peer`."""
         # The documentation makes the generator's tokenizer the one that chunks are counted in.
         count_with(Llama(self._setup.generator, vocab_only=True, verbose=False))
-        read = SimpleDirectoryReader(documents).load_data()
+        # The documents lie in a cache folder, which its leading dot makes a hidden one.
+        read = SimpleDirectoryReader(documents, exclude_hidden=False).load_data()
         made = VectorStoreIndex.from_documents(read)
         made.storage_context.persist(store)
         return len(made.docstore.docs)
