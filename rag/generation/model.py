@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.processor import spin_briefly
 from rag.updates import load_updates, put_on
 
 # Tokens that are read at once; a longer prompt takes several calls.
@@ -36,6 +37,7 @@ class Model:
     """
 
     def __init__(self, file: Path, *, context: int, threads: int) -> None:
+        spin_briefly()
         from llama_cpp import llama_cpp as library
 
         logging.getLogger("llama-cpp-python").setLevel(logging.CRITICAL)
