@@ -356,7 +356,7 @@ def lookup(xquad: Path, file: ModelFile, context: int) -> None:
     ours = Ours(file, 1024)
     weights = Weights(file.path)
     bare = Bare(weights, context)
-    asked = prompts(xquad, 2 * ANSWERS)
+    asked = prompts(xquad, ANSWERS)
     columns: dict[tuple[int, int], list[tuple[float, float, int, int, bool]]]
     columns = {setting: [] for setting in LOOKUPS}
     for n, messages in enumerate(asked):
