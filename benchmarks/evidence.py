@@ -101,6 +101,9 @@ class Watched:
         self, messages: Sequence[Message], max_tokens: int, refusal: str
     ) -> tuple[list[str], Usage, tuple[int, int, float]]:
         inner, usage, pieces = self.inner, Usage(), []
+        # As after a question about another passage: only the head is held.
+        held = inner._engine._held
+        held.tokens = held.tokens[: held.head]
         start = time.perf_counter()
         seconds = 0.0
         for piece in inner.stream(messages, usage, max_tokens=max_tokens, refusal=refusal):
@@ -111,7 +114,7 @@ class Watched:
         seconds = seconds or time.perf_counter() - start
         passage = messages[-1]["content"].splitlines()[0].removeprefix("Passage: ")
         tokens = inner._engine.tokens(inner._template.prompt(messages))
-        anew = len(tokens) - len(inner._constant(messages, tokens))
+        anew = len(tokens) - inner._constant(messages, tokens)
         long = len(inner._engine.tokens(passage))
         return pieces, usage, (long, anew, seconds + self._counting)
 

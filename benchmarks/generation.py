@@ -240,7 +240,7 @@ class Ours:
 
     def constant(self, messages: Sequence[Message]) -> int:
         """Return the length of the head that every question shares."""
-        return len(self.generator._constant(messages, self.tokens(messages)))
+        return self.generator._constant(messages, self.tokens(messages))
 
     def write(self, messages: Sequence[Message], most: int) -> tuple[float, float, int]:
         """Return the seconds to the first token and to each later one, and their number."""

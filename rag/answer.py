@@ -33,6 +33,7 @@ from rag.index import Index
 from rag.language import (
     asks_for_several,
     asks_whether,
+    dominant_script,
     language,
     numbers,
     sentences,
@@ -87,7 +88,11 @@ class _Run:
     @property
     def tokens(self) -> dict[str, int]:
         written = sum(len(u.probabilities) + u.thinking_tokens for u in self.usages)
-        return {"prompt": sum(u.prompt_tokens for u in self.usages), "generated": written}
+        return {
+            "prompt": sum(u.prompt_tokens for u in self.usages),
+            "read": sum(u.read_tokens for u in self.usages),
+            "generated": written,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,10 +263,7 @@ class Answerer:
 
     def _reads(self, text: str, asked: str) -> bool:
         """Whether the generator is to read a passage itself."""
-        mode = self._settings.generator_reads
-        return mode == "always" or (
-            mode == "auto" and asked in READS_WELL and text_language(text) in READS_WELL
-        )
+        return reads(asked, text_language(text), self._settings)
 
     def _read(self, run: _Run, reading: Reading, *, first: bool) -> _Said | None:
         """Let the generator answer from the passage around a sentence."""
@@ -326,6 +328,25 @@ class Answerer:
         if not again or again[0].confidence < self._calibration.threshold:
             return None
         return _Said(text, "", replace(reading, evidence=evidence))
+
+
+def reads(asked: str, written: str, settings: Settings) -> bool:
+    """Whether the generator is to read passages of one language for questions in another."""
+    mode = settings.generator_reads
+    return mode == "always" or (mode == "auto" and {asked, written} <= READS_WELL)
+
+
+def writes_likely(question: str, index: Index, settings: Settings) -> bool:
+    """Guess before the search whether an answer will need the generator.
+
+    It does where most documents are written in another script than the question, or are of a
+    language that it reads better than the reader does.
+    """
+    written, theirs = index.text.commonest()
+    asked, script = language(question), dominant_script(question)
+    if theirs not in ("", script):
+        return True
+    return not asks_whether(question) and reads(asked, written, settings)
 
 
 def _told(reading: Reading) -> _Said:

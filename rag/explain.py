@@ -62,9 +62,12 @@ def _verdict(answer: Answer, threshold: float, cosine_floor: float) -> str:
 
 
 def _work(answer: Answer) -> Iterator[str]:
-    asked, written = (answer.tokens.get(name, 0) for name in ("prompt", "generated"))
+    asked, read, written = (answer.tokens.get(n, 0) for n in ("prompt", "read", "generated"))
     if asked:
-        yield f"The generator read {asked:,} tokens and wrote {written:,}."
+        yield (
+            f"The generator was told {asked:,} tokens, of which it held {asked - read:,} already, "
+            f"and wrote {written:,}."
+        )
     if answer.timings:
         total = answer.timings.get("total", sum(answer.timings.values()))
         stages = [

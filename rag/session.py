@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import platformdirs
 
-from rag.answer import Answerer
+from rag.answer import Answerer, writes_likely
 from rag.chunking import chunking_identity
 from rag.datatypes import Answer, Filter
 from rag.embedding import Awaited, Embedder, load_embedder
@@ -27,7 +29,7 @@ from rag.errors import (
     StoreMissing,
     StoreOutdated,
 )
-from rag.generation import Generator, LlamaGenerator
+from rag.generation import Generator, LlamaGenerator, states_of_user
 from rag.index import Index, Previous
 from rag.ingest import Report, index_documents
 from rag.models import ModelFile, Progress, resolve_embedder, resolve_generator
@@ -36,6 +38,8 @@ from rag.reranking import Reranker, reranker_of
 from rag.retrieve import Found, retrieve
 from rag.settings import APP, Settings
 from rag.spans import Reader, SpanReader
+
+T = TypeVar("T")
 
 
 class Session:
@@ -49,6 +53,8 @@ class Session:
         self._progress = progress
         self._generator_file: ModelFile | None = None
         self._loaded: Generator | None = None
+        self._embedder_ahead: Future[Embedder] | None = None
+        self._generator_ahead: Future[Generator] | None = None
 
     @classmethod
     def over(
@@ -77,6 +83,11 @@ class Session:
     @cached_property
     def embedder(self) -> Embedder:
         """The embedder, fetched and loaded at the first use."""
+        if self._embedder_ahead is not None:
+            return self._embedder_ahead.result()
+        return self._load_embedder()
+
+    def _load_embedder(self) -> Embedder:
         settings = self.settings
         return load_embedder(
             self._embedder_file, offline=settings.offline, threads=settings.threads
@@ -107,10 +118,7 @@ class Session:
     def answerer(self) -> Answerer:
         """The answerer; the generator's file is fetched now, but loaded when it is asked."""
         index, embedder = self.index, self.embedder
-        if self._generator_file is None:
-            self._generator_file = resolve_generator(
-                self.settings.generator, self.settings, self._progress
-            )
+        self._found_generator()
         return Answerer(
             index,
             embedder,
@@ -164,7 +172,7 @@ class Session:
         """
         file = resolve_generator(name, self.settings, self._progress)
         self.settings = replace(self.settings, generator=name)
-        self._generator_file, self._loaded = file, None
+        self._generator_file, self._loaded, self._generator_ahead = file, None, None
         self._forget("answerer")
         return file.identity
 
@@ -188,7 +196,23 @@ class Session:
 
     def ask(self, question: str, on_text: Callable[[str], None] = lambda _: None) -> Answer:
         """Answer a question over the documents that the filter lets pass."""
+        self._load_ahead(question)
         return self.answerer.ask(question, on_text, within=self.within)
+
+    def _load_ahead(self, question: str) -> None:
+        """Load at once what this question needs, where it is the first to need it.
+
+        The libraries do most of their loading without Python's lock. The embedder comes while
+        the index is opened, and the generator, where it is likely needed, while the question
+        is searched; what a thread raises is raised where its work is asked for.
+        """
+        if "embedder" not in self.__dict__ and self._embedder_ahead is None:
+            _ = self._embedder_file  # a fetch shows its progress
+            self._embedder_ahead = _begin(self._load_embedder)
+        if self._loaded is None and self._generator_ahead is None:
+            if writes_likely(question, self.index, self.settings):
+                self._found_generator()
+                self._generator_ahead = _begin(self._make_generator)
 
     def search(self, question: str) -> Found:
         """Find hits and evidence for a question, without a generator."""
@@ -209,13 +233,27 @@ class Session:
 
     def _load_generator(self) -> Generator:
         """Load the generator once: a new index needs no new one."""
-        assert self._generator_file is not None
         if self._loaded is None:
-            settings = self.settings
-            self._loaded = LlamaGenerator.load(
-                self._generator_file, context=settings.context, threads=settings.threads
-            )
+            ahead, self._generator_ahead = self._generator_ahead, None
+            self._loaded = self._make_generator() if ahead is None else ahead.result()
         return self._loaded
+
+    def _make_generator(self) -> Generator:
+        settings = self.settings
+        return LlamaGenerator.load(
+            self._found_generator(),
+            context=settings.context,
+            threads=settings.threads,
+            states=states_of_user(),
+        )
+
+    def _found_generator(self) -> ModelFile:
+        """Return the generator's file, fetched at the first use."""
+        if self._generator_file is None:
+            self._generator_file = resolve_generator(
+                self.settings.generator, self.settings, self._progress
+            )
+        return self._generator_file
 
     def index_documents(self, roots: Sequence[Path], *, rebuild: bool = False) -> Report:
         """Bring the store in line with these paths; see `rag.ingest`."""
@@ -248,6 +286,14 @@ class Session:
             return file_id(Path(source), name, max_bytes=limit) == digest
         except ReadingError:
             return False
+
+
+def _begin(work: Callable[[], T]) -> Future[T]:
+    """Begin something in a thread of its own; the process does not end before it does."""
+    pool = ThreadPoolExecutor(1)
+    begun = pool.submit(work)
+    pool.shutdown(wait=False)
+    return begun
 
 
 def private_store(documents: Path) -> Path:

@@ -346,7 +346,7 @@ def test_where_the_reader_is_unsure_no_generator_is_loaded(slices: Make) -> None
         assert (answer.text, answer.citations, answer.claims) == ("", (), ())
         assert answer.confidence == pytest.approx(0.018, abs=1e-3)  # the logistic of -4
         assert answer.evidence
-        assert answer.tokens == {"prompt": 0, "generated": 0}
+        assert answer.tokens == {"prompt": 0, "read": 0, "generated": 0}
 
 
 def test_the_generators_refusal_is_one(make_answerer: Make) -> None:
@@ -474,7 +474,7 @@ def test_nothing_similar_loads_no_model(
     assert answer.refused
     assert answer.confidence == 0.0
     assert len(answer.hits) == 3
-    assert answer.tokens == {"prompt": 0, "generated": 0}
+    assert answer.tokens == {"prompt": 0, "read": 0, "generated": 0}
     assert set(answer.timings) == {"search", "total"}
 
 

@@ -45,11 +45,11 @@ def test_work_is_told_as_far_as_it_is_known() -> None:
         "One [1]",
         0.9,
         citations=CITED[:1],
-        tokens={"prompt": 1234, "generated": 7},
+        tokens={"prompt": 1234, "read": 234, "generated": 7},
         timings={"search": 0.11, "read": 3.0, "read_spans": 0.25, "total": 3.4},
     )
     assert lines[1:] == [
-        "The generator read 1,234 tokens and wrote 7.",
+        "The generator was told 1,234 tokens, of which it held 1,000 already, and wrote 7.",
         "It took 3.4 seconds (searching 0.1, reading 3.0, read spans 0.2).",
     ]
 

@@ -38,13 +38,14 @@ class FakeEngine:
         self.context = context
         self.script = script
         self.steps = 0
+        self.read = 0
         self.told: list[int] = []
 
     def tokens(self, prompt: str) -> list[int]:
         return [sum(map(ord, word)) for word in prompt.split()]
 
-    def run(self, tokens: Sequence[int], constant: Sequence[int], refusal: str) -> Iterator[Step]:
-        self.told = list(constant)
+    def run(self, tokens: Sequence[int], constant: int, refusal: str) -> Iterator[Step]:
+        self.told = list(tokens[:constant])
         for piece in self.script:
             self.steps += 1
             yield Step(piece, 0.9, self.steps / 100, partial=piece == "")

@@ -295,7 +295,7 @@ def test_why(talk: Talking) -> None:
 def test_why_of_what_the_generator_read(talk: Talking) -> None:
     out, _ = talk("8,500", CAMPS, ":why", reader=FakeReader("8,500"))
     assert "Answered from 1 sentence, with confidence 0.99." in out
-    assert "tokens and wrote" in out
+    assert "already, and wrote" in out
 
 
 def test_why_of_a_refusal(talk: Talking) -> None:

@@ -9,6 +9,7 @@ give vectors of cosine .9999 and more to each other, and are one embedder to an 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -88,9 +89,12 @@ def load_embedder(
     folder = Path(file.path)
     if not (folder / ENCODER).is_file():
         return SentenceTransformerEmbedder.load(file, offline=offline)
+    with ThreadPoolExecutor(1) as pool:  # half a second, and as much for importing llama.cpp
+        tokenizer = pool.submit(Tokenizer.load, folder / TOKENIZER)
+        encoder = Encoder.load(folder / ENCODER, threads=threads or physical_cores())
     return LightEmbedder(
-        Encoder.load(folder / ENCODER, threads=threads or physical_cores()),
-        Tokenizer.load(folder / TOKENIZER),
+        encoder,
+        tokenizer.result(),
         file.identity,
         lambda: SentenceTransformerEmbedder.load(file, offline=offline, fast=True),
     )

@@ -27,7 +27,7 @@ from rag.evaluate.runs import Run, file_digest, open_run
 from rag.evaluate.scoring import Level, judged
 from rag.evaluate.sets import Files, QuestionSet
 from rag.evaluate.summary import summarise
-from rag.generation import Generator, LlamaGenerator
+from rag.generation import Generator, LlamaGenerator, states_of_user
 from rag.index import Index
 from rag.models import Progress, resolve_embedder, resolve_generator
 from rag.reranking import Reranker, reranker_of
@@ -87,7 +87,7 @@ class Tools:
             file = resolve_generator(settings.generator, settings, progress)
             context, threads = settings.context, settings.threads
             return file.identity, lambda: LlamaGenerator.load(
-                file, context=context, threads=threads
+                file, context=context, threads=threads, states=states_of_user()
             )
 
         return cls(

@@ -16,10 +16,12 @@ class Usage:
     `probabilities` holds, for each token of the answer, the probability in [0, 1] that
     the model gave it; `refusal` is the probability that the first of them begins the
     refusal, 1 where a model thought to the end and never answered. `thinking_tokens`
-    counts what was written and not shown.
+    counts what was written and not shown, `read_tokens` how many of the prompt's had to be
+    read: the model held the others, or found them in a file.
     """
 
     prompt_tokens: int = 0
+    read_tokens: int = 0
     probabilities: list[float] = field(default_factory=list)
     refusal: float = 0.0
     thinking_tokens: int = 0

@@ -11,15 +11,20 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from rag.generation.model import Model
+from rag.generation.states import build
+from rag.kept import Kept
 from rag.thinking import MARKERS
-from rag.updates import load_updates, put_on
 
-if TYPE_CHECKING:
-    from llama_cpp import Llama
+# A prompt is cut behind its constant part and then every so many tokens; what two prompts
+# share is held over in whole blocks.
+BLOCK = 64
+# Constant parts of fewer tokens are read faster than they are worth a file.
+WORTH_KEEPING = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +47,22 @@ class Engine(Protocol):
     """A loaded model.
 
     `context` is its window in tokens; `bos` and `eos` are the texts of its begin and end
-    marks, '' where it has none.
+    marks, '' where it has none. `read` counts the tokens of the last prompt that had to be
+    read: the others were held, or came from a file.
     """
 
     metadata: Mapping[str, str]
     context: int
     bos: str
     eos: str
+    read: int
 
     def tokens(self, prompt: str) -> list[int]:
         """Cut a prompt into tokens; marks become their own."""
         ...
 
-    def run(self, tokens: Sequence[int], constant: Sequence[int], refusal: str) -> Iterator[Step]:
-        """Continue `tokens`, greedily; `constant` is the part that other prompts share.
+    def run(self, tokens: Sequence[int], constant: int, refusal: str) -> Iterator[Step]:
+        """Continue `tokens`, greedily; the first `constant` of them begin other prompts, too.
 
         Raises `RuntimeError` or `ValueError`.
         """
@@ -64,133 +71,147 @@ class Engine(Protocol):
 
 @dataclass(slots=True)
 class _Held:
-    """What llama.cpp holds by now: the constant tokens read, and the adapter in use.
+    """What the model holds by now: a prompt's tokens, `head` of them its constant part.
 
-    `loaded` are all that were; llama.cpp frees them with the model.
+    `updates` are those it was read with. What was generated after it is not counted.
     """
 
-    constant: list[int] = field(default_factory=list)
-    adapter: Path | None = None
-    loaded: dict[Path, Any] = field(default_factory=dict)
+    tokens: list[int] = field(default_factory=list)
+    head: int = 0
+    updates: Path | None = None
 
 
 class LlamaEngine:
-    """An `Engine` on `llama_cpp.Llama`, in this process.
+    """An `Engine` on a `Model`, in this process.
 
-    `adapter` is a GGUF file of low-rank updates that are added to the weights; engines on
-    the same `llama` may have different ones.
+    `identity` tells the weights apart from all others, for `states`: where the constant parts
+    of prompts are kept as llama.cpp holds them. `updates` is a GGUF file of low-rank updates
+    that are added to the weights; engines on the same `model` may have different ones.
+
+    How a prompt is cut into batches changes the rounding, and so might the answer. It is cut
+    by its own tokens alone, after the constant part and then every `BLOCK`, whatever was
+    asked before: so the part that two prompts share is held over, and a question is answered
+    alike alone and in a session.
     """
 
     def __init__(
-        self, llama: Llama, adapter: Path | None = None, held: _Held | None = None
+        self,
+        model: Model,
+        identity: Sequence[object] = (),
+        states: Kept | None = None,
+        updates: Path | None = None,
+        held: _Held | None = None,
     ) -> None:
-        self._llama = llama
-        self._adapter = adapter
+        self._model = model
+        self._identity = identity
+        self._states = states
+        self._updates = updates
         self._held = held or _Held()
-        self.metadata: Mapping[str, str] = llama.metadata
-        self.context = int(llama.n_ctx())
-        self.bos = self._mark(llama.token_bos())
-        self.eos = self._mark(llama.token_eos())
+        self.metadata: Mapping[str, str] = model.metadata
+        self.context = model.context
+        self.bos = self._mark(model.bos)
+        self.eos = self._mark(model.eos)
+        self.read = 0
 
-    def adapted(self, adapter: Path) -> LlamaEngine:
+    def adapted(self, updates: Path) -> LlamaEngine:
         """Return the same model with updates; the weights are not loaded again."""
-        return LlamaEngine(self._llama, adapter, self._held)
+        return LlamaEngine(self._model, self._identity, self._states, updates, self._held)
 
     def tokens(self, prompt: str) -> list[int]:
         """Cut a prompt into tokens; the begin mark comes first where the model wants it."""
         wanted = self.metadata.get("tokenizer.ggml.add_bos_token") == "true"
         written = bool(self.bos) and prompt.startswith(self.bos)
-        return self._llama.tokenize(prompt.encode(), add_bos=wanted and not written, special=True)
+        return self._model.tokenize(prompt.encode(), begin=wanted and not written, marks=True)
 
-    def run(self, tokens: Sequence[int], constant: Sequence[int], refusal: str) -> Iterator[Step]:
-        """Continue `tokens`, greedily; see `Engine`.
-
-        `Llama.generate` is not used: it copies all logits for its samplers, and again for a
-        processor that looks at them, where one look at llama.cpp's own is enough.
-        """
-        first = self._llama.tokenize(refusal.encode(), add_bos=False)[0]
+    def run(self, tokens: Sequence[int], constant: int, refusal: str) -> Iterator[Step]:
+        """Continue `tokens`, greedily; see `Engine`."""
+        first = self._model.tokenize(refusal.encode(), begin=False, marks=True)[0]
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._start_from(list(constant))
-        self._read(tokens)
+        self.read = 0
+        self._bring_to(list(tokens), min(constant, len(tokens) - 1))
         while True:
-            token, likeliest, refused = greedy(self._logits(), first)
-            if self._ends(token):
+            token, likeliest, refused = greedy(self._model.logits(), first)
+            if self._model.ends(token):
                 yield Step("", likeliest, refused, end=True)
                 return
             text = decoder.decode(self._bytes(token))
             yield Step(text, likeliest, refused, partial=bool(decoder.getstate()[0]))
-            self._llama.eval([token])
+            self._model.read([token])
 
-    def _read(self, tokens: Sequence[int]) -> None:
-        """Read what is not held of a prompt.
+    def _bring_to(self, tokens: list[int], head: int) -> None:
+        """Let the model hold a prompt, and read what of it is not held."""
+        start = self._go_back(tokens, head)
+        if start < head:
+            start = self._read_head(tokens[:head])
+        held = self._held
+        held.tokens, held.head = tokens[:start], head
+        for end in [*range(start + BLOCK, len(tokens), BLOCK), len(tokens)]:
+            self._read(tokens[start:end])
+            held.tokens = tokens[:end]
+            start = end
 
-        A decode gives the logits: of a prompt that is held whole the last token is read again.
-        """
-        start = min(self._llama.n_tokens, len(tokens) - 1)
-        if not self._forget(start):
-            self._llama.reset()  # type: ignore[no-untyped-call]
-            start = 0
-        self._llama.n_tokens = start
-        self._llama.eval(tokens[start:])
+    def _go_back(self, tokens: Sequence[int], head: int) -> int:
+        """Go back to the last cut up to which the same was held; return where that is.
 
-    def _forget(self, start: int) -> bool:
-        """Drop the state from a token on; recurrent models cannot go back and say so."""
-        from llama_cpp import llama_cpp as library
-
-        memory = library.llama_get_memory(self._llama.ctx)
-        return bool(library.llama_memory_seq_rm(memory, 0, start, -1))
-
-    def _logits(self) -> Any:
-        """Return what llama.cpp gave each token of the vocabulary, in its own memory."""
-        from llama_cpp import llama_cpp as library
-
-        found = library.llama_get_logits_ith(self._llama.ctx, -1)
-        return np.ctypeslib.as_array(found, shape=(self._llama.n_vocab(),))
-
-    def _start_from(self, constant: list[int]) -> None:
-        """Bring llama.cpp to the state after `constant`, whatever was asked before.
-
-        Left to itself it keeps what the last prompt and this one happen to share. How a
-        prompt is cut into batches changes the rounding, so the same question could be
-        answered otherwise alone than after another one. Cut here always, it cannot; and
-        the worked examples are read once, not for each question.
+        At least one token is left to read: reading it gives the logits.
         """
         held = self._held
-        if held.adapter != self._adapter:
-            held.constant = []
-            self._adapt()
-            held.adapter = self._adapter
-        if constant != held.constant or self._llama.n_tokens < len(constant):
-            held.constant = []
-            self._llama.reset()  # type: ignore[no-untyped-call]
-            self._llama.eval(constant)
-            held.constant = constant
-        self._llama.n_tokens = len(constant)
+        if held.updates != self._updates:
+            held.tokens = []
+            self._model.use(self._updates)
+            held.updates = self._updates
+        same = 0
+        for one, other in zip(held.tokens, tokens[:-1], strict=False):
+            if one != other:
+                break
+            same += 1
+        cut = head + (same - head) // BLOCK * BLOCK if same >= head == held.head else 0
+        if cut and self._model.forget(cut):
+            return cut
+        held.tokens = []
+        self._model.clear()
+        return 0
 
-    def _adapt(self) -> None:
-        """Let llama.cpp use this engine's adapter and no other."""
-        path, loaded = self._adapter, self._held.loaded
-        if path is not None and path not in loaded:
-            loaded[path] = load_updates(self._llama.model, path)
-        put_on(self._llama.ctx, [] if path is None else [loaded[path]])
+    def _read_head(self, head: list[int]) -> int:
+        """Hold the constant part of a prompt: as it was kept on disk, or read and kept now."""
+        if self._states is None or len(head) < WORTH_KEEPING:
+            self._read(head)
+            return len(head)
+        key = {
+            "model": list(self._identity),
+            "updates": _stamp(self._updates),
+            "threads": self._model.threads,
+            "context": self.context,
+            "tokens": head,
+            "build": build(),
+        }
+        state = self._states.find(key)
+        if state is None or not self._model.restore(state):
+            self._read(head)
+            self._states.keep(key, self._model.state())
+        return len(head)
 
-    def _ends(self, token: int) -> bool:
-        from llama_cpp import llama_cpp as library
-
-        vocabulary = library.llama_model_get_vocab(self._llama.model)
-        return bool(library.llama_vocab_is_eog(vocabulary, token))
+    def _read(self, tokens: list[int]) -> None:
+        self._model.read(tokens)
+        self.read += len(tokens)
 
     def _bytes(self, token: int) -> bytes:
-        plain = self._llama.detokenize([token])
+        plain = self._model.piece(token, marks=False)
         if plain:
             return plain
-        mark = self._llama.detokenize([token], special=True)
+        mark = self._model.piece(token, marks=True)
         return mark if mark.decode(errors="replace") in MARKERS else b""
 
     def _mark(self, token: int) -> str:
-        if token < 0:
-            return ""
-        return self._llama.detokenize([token], special=True).decode(errors="replace")
+        return "" if token < 0 else self._model.piece(token, marks=True).decode(errors="replace")
+
+
+def _stamp(file: Path | None) -> list[object]:
+    """Tell a file of updates apart from others and from what it was before."""
+    if file is None:
+        return []
+    stat = file.stat()
+    return [str(file), stat.st_size, stat.st_mtime_ns]
 
 
 def greedy(logits: Any, other: int) -> tuple[int, float, float]:

@@ -18,6 +18,7 @@ from rag.generation.core import Generator, Usage
 from rag.generation.engine import Engine, Step
 from rag.generation.loading import load_engine
 from rag.generation.template import ChatTemplate, source_of
+from rag.kept import Kept
 from rag.models import ModelFile
 from rag.prompts import Message
 from rag.thinking import Thoughts
@@ -55,9 +56,14 @@ class LlamaGenerator:
         self.translator: Generator | None = None
 
     @classmethod
-    def load(cls, file: ModelFile, *, context: int, threads: int = 0) -> LlamaGenerator:
-        """Map a GGUF file; raises `ModelCorrupt` where it or its template is unusable."""
-        engine = load_engine(file, context=context, threads=threads)
+    def load(
+        cls, file: ModelFile, *, context: int, threads: int = 0, states: Kept | None = None
+    ) -> LlamaGenerator:
+        """Map a GGUF file; raises `ModelCorrupt` where it or its template is unusable.
+
+        `states` keep what the model holds after the constant part of a prompt.
+        """
+        engine = load_engine(file, context=context, threads=threads, states=states)
         found = cls(engine, file.identity)
         if file.sha256 == TRANSLATOR_BASE:
             updates = Path(str(resources.files("rag"))) / TRANSLATOR
@@ -85,6 +91,7 @@ class LlamaGenerator:
         constant = self._constant(messages, tokens)
         try:
             for step in self._engine.run(tokens, constant, refusal):
+                usage.read_tokens = self._engine.read
                 piece = hearing.take(step)
                 if piece:
                     yield piece
@@ -102,12 +109,12 @@ class LlamaGenerator:
             return f"{less} or raise context."
         return f"{less} or name another model: --generator."
 
-    def _constant(self, messages: Sequence[Message], tokens: Sequence[int]) -> list[int]:
-        """Return the tokens before the last message's content: the same for every question."""
+    def _constant(self, messages: Sequence[Message], tokens: Sequence[int]) -> int:
+        """Count the tokens before the last message's content: the same for every question."""
         empty: Message = {"role": messages[-1]["role"], "content": ""}
         without = self._engine.tokens(self._template.prompt([*messages[:-1], empty]))
         pairs = zip(tokens, without, strict=False)
-        return [a for a, b in takewhile(lambda pair: pair[0] == pair[1], pairs)]
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 @dataclass(slots=True)

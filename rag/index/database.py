@@ -21,6 +21,7 @@ from rag.index.vectors import ordered
 
 POSTINGS = 50_000
 """The most entries of the keyword index that a search reads: some 20 ms."""
+SAMPLE = 1000
 MOST_ROWS = 1 << 31  # SQLite takes no integer beyond 64 bits
 _CHUNKS = """
 SELECT c.id, c.name, d.digest, d.path, c.start, c."end", c.page, c.text, c.context
@@ -107,6 +108,20 @@ class Database:
         if missing := set(rows) - found.keys():
             raise corrupt(self._path, f"it has no chunk {min(missing)}")
         return [found[row] for row in rows]
+
+    def commonest(self) -> tuple[str, str]:
+        """Return the language and the script of most documents, of the first ones of many.
+
+        ('', '') where there is none.
+        """
+        found = []
+        for column, table in (("language", "documents"), ("script", "chunks")):
+            rows = self._rows(
+                f"SELECT {column} FROM (SELECT {column} FROM {table} LIMIT {SAMPLE}) "  # noqa: S608
+                f"GROUP BY {column} ORDER BY count(*) DESC, {column} LIMIT 1"
+            )
+            found.append(str(rows[0][0]) if rows else "")
+        return found[0], found[1]
 
     def scripts(self, rows: Collection[int]) -> dict[int, str]:
         """Return the script of most letters of each chunk."""
