@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -30,7 +31,7 @@ import numpy as np
 from llama_cpp import llama_cpp as library
 
 from rag.generation import LlamaGenerator, Usage
-from rag.models import ModelFile, SilentProgress, resolve_generator
+from rag.models import ENCODER, ModelFile, SilentProgress, resolve_embedder, resolve_generator
 from rag.processor import physical_cores
 from rag.prompts import REFUSAL, Message, as_data, load_for
 from rag.settings import Settings
@@ -49,6 +50,7 @@ THREADS: dict[str, dict[str, Any]] = {
     "4 threads": {"n_threads": 4, "n_threads_batch": 4},
 }
 BATCHES: dict[str, dict[str, Any]] = {
+    "batches of 64": {"n_batch": 64, "n_ubatch": 64},
     "batches of 128": {"n_batch": 128, "n_ubatch": 128},
     "batches of 256": {"n_batch": 256, "n_ubatch": 256},
     "batches of 1,024": {"n_batch": 1024, "n_ubatch": 1024},
@@ -300,29 +302,29 @@ def ratio(xquad: Path, file: ModelFile, context: int) -> None:
 
 def measured(bare: Bare, reading: Sequence[int], head: int, counting: Sequence[int]) -> Any:
     """Return seconds of reading a whole prompt, of reading after its head, and of a token."""
-    whole: list[float] = []
-    with lasting(whole):
+    times: list[float] = []
+    with lasting(times):
         bare.read(reading)
-    with lasting(whole):
+    with lasting(times):
         bare.read(reading, head)
     token = bare.read(counting)
     start = time.perf_counter()
     written = bare.write(token, WRITTEN // 2)
-    return [*whole, (time.perf_counter() - start) / len(written)]
+    return [*times, (time.perf_counter() - start) / len(written)]
 
 
 def answers(bare: Bare, prompts: Sequence[list[int]], heads: Sequence[int]) -> list[list[int]]:
     """Return the answer to each prompt; the head is read once, as the program does."""
-    found = []
-    for n, (tokens, head) in enumerate(zip(prompts, heads, strict=True)):
-        if n == 0:
-            bare.read(tokens[:head])
-        found.append(bare.write(bare.read(tokens, head), 32))
-    return found
+    bare.read(prompts[0][: heads[0]])
+    return [
+        bare.write(bare.read(tokens, head), 32) for tokens, head in zip(prompts, heads, strict=True)
+    ]
 
 
-def compare(xquad: Path, file: ModelFile, context: int, rows: dict[str, Any], kind: str) -> None:
-    """Hold options against what is shipped; times below 1 are gains."""
+def compare(
+    xquad: Path, file: ModelFile, context: int, rows: dict[str, Any], *, load: bool = False
+) -> None:
+    """Hold options, of the window or of loading, against what is shipped; below 1 is faster."""
     ours = Ours(file, 1024)
     asked = prompts(xquad, ANSWERS)
     tokens = [ours.tokens(messages) for messages in asked]
@@ -333,19 +335,19 @@ def compare(xquad: Path, file: ModelFile, context: int, rows: dict[str, Any], ki
     wanted = answers(shipped, tokens, heads)
     print("| | whole prompt | after the head | a token | same answers |\n|---|---|---|---|---|")
     for name, options in rows.items():
-        loaded = Weights(file.path, **options) if kind == "weights" else weights
-        other = Bare(loaded, context, **({} if kind == "weights" else options))
+        loaded = Weights(file.path, **options) if load else weights
+        other = Bare(loaded, context, **({} if load else options))
         found = answers(other, tokens, heads)
         pairs = []
         for n in range(REPETITIONS):
             order = (shipped, other) if n % 2 else (other, shipped)
             told = {b: measured(b, tokens[n], heads[n], counting) for b in order}
-            pairs.append([a / b for a, b in zip(told[other], told[shipped], strict=True)])
+            pairs.append(over(told[other], told[shipped]))
         cells = " | ".join(spread(column) for column in zip(*pairs, strict=True))
         same = sum(a == b for a, b in zip(found, wanted, strict=True))
         print(f"| {name} | {cells} | {same} of {len(wanted)} |", flush=True)
         other.close()
-        if loaded is not weights:
+        if load:
             loaded.close()
     shipped.close()
     weights.close()
@@ -392,25 +394,35 @@ def lookup(xquad: Path, file: ModelFile, context: int) -> None:
 def memory(file: ModelFile) -> None:
     """Print the peak memory of an `ask` that needs the generator, and of one that does not."""
     settings = Settings.load(env={})
-    current = json.loads((settings.store / "CURRENT").read_text(encoding="utf-8"))
+    embedder = Path(resolve_embedder(settings.embedder, settings, SilentProgress()).path)
     index = sum(f.stat().st_size for f in settings.store.rglob("*") if f.is_file())
-    weights = Path(file.path).stat().st_size
-    print(f"weights {weights / 1e6:.0f} MB, index {index / 1e6:.1f} MB {sorted(current)}")
-    print("| question | peak, MB | of weights and index |\n|---|---|---|")
+    generator = Path(file.path).stat().st_size
+    every = generator + (embedder / ENCODER).stat().st_size
+    print(f"generator {generator / 1e6:.0f} MB, with the encoder {every / 1e6:.0f} MB, ", end="")
+    print(f"index {index / 1e6:.1f} MB\n")
+    print("| question | peak, MB | not of files, MB | of generator and index | of all weights |")
+    print("|---|---|---|---|---|")
     for question in ("how many troops were sent?", "Where was Putin going to meet Trump?"):
-        peaks = [peak([sys.executable, "-m", "rag.cli", question]) for _ in range(3)]
-        shares = [p / (weights + index) for p in peaks]
-        print(f"| {question} | {statistics.median(peaks) / 1e6:.0f} | {spread(shares)} |")
+        found = [peak(question) for _ in range(3)]
+        whole, own = (statistics.median(column) for column in zip(*found, strict=True))
+        shares = [spread([w / (base + index) for w, _ in found]) for base in (generator, every)]
+        print(f"| {question} | {whole / 1e6:.0f} | {own / 1e6:.0f} | {' | '.join(shares)} |")
 
 
-def peak(command: list[str]) -> int:
-    """Return the largest resident size of a command, in bytes, mapped files included."""
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+def peak(question: str) -> tuple[int, int]:
+    """Ask in a process of its own; return its largest resident size, and that not of files."""
+    program = [sys.executable, "-c", "from rag.cli import ask_main; ask_main()", question]
+    child = subprocess.Popen(program, stdout=subprocess.DEVNULL)
+    own = 0
+    while os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        found = re.search(r"RssAnon:\s*(\d+)", Path(f"/proc/{child.pid}/status").read_text())
+        own = max(own, int(found[1]) if found else 0)
+        time.sleep(0.01)
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
-        raise SystemExit(f"{command} ended with {child.returncode}")
-    return usage.ru_maxrss * 1024
+        raise SystemExit(f"{question} ended with {child.returncode}")
+    return usage.ru_maxrss * 1024, own * 1024
 
 
 def main() -> None:
@@ -424,10 +436,10 @@ def main() -> None:
     library.llama_log_set(silent, None)
     parts: dict[str, Callable[[], None]] = {
         "ratio": lambda: ratio(xquad, file, settings.context),
-        "threads": lambda: compare(xquad, file, settings.context, THREADS, "context"),
-        "batches": lambda: compare(xquad, file, settings.context, BATCHES, "context"),
-        "attention": lambda: compare(xquad, file, settings.context, ATTENTION, "context"),
-        "weights": lambda: compare(xquad, file, settings.context, WEIGHTS, "weights"),
+        "threads": lambda: compare(xquad, file, settings.context, THREADS),
+        "batches": lambda: compare(xquad, file, settings.context, BATCHES),
+        "attention": lambda: compare(xquad, file, settings.context, ATTENTION),
+        "weights": lambda: compare(xquad, file, settings.context, WEIGHTS, load=True),
         "lookup": lambda: lookup(xquad, file, settings.context),
         "memory": lambda: memory(file),
     }
