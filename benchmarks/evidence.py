@@ -7,7 +7,7 @@ anew for a question (medians), seconds to the first token without the search, of
 generator (median), the token F1 of the answers, how much it is below that of whole chunks,
 question by question, and what is refused; with 95% bootstrap intervals. Of every third
 question the paragraph is taken away, too, and what is then refused is the last column.
-Interrupted, it goes on with what is kept in FILE.
+Interrupted, it goes on with what is kept in FILE and in a folder beside it.
 
 Only training articles: the default of `passage_tokens` is chosen by this table.
 """
@@ -22,7 +22,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from rag.answer import Answerer
@@ -238,12 +237,13 @@ def gather(xquad: Path, keep: Path, wanted: int) -> list[Row]:
     reader = OnceReader(SpanReader.shipped(embedder, settings, silent))
     file = resolve_generator(settings.generator, settings, silent)
     watched = Watched(LlamaGenerator.load(file, context=settings.context))
-    with TemporaryDirectory() as folder, keep.open("a") as kept:
-        documents = Path(folder, "documents")
-        documents.mkdir()
+    with keep.open("a", encoding="utf-8") as kept:
+        folder = keep.with_suffix(".index").resolve()
+        documents = folder / "documents"
+        documents.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             (documents / name).write_bytes(text.encode())
-        settings = replace(settings, store=Path(folder, "store"))
+        settings = replace(settings, store=folder / "store")
         index_documents([documents], settings, embedder, silent)
         index = Index.load(settings.store)
         OnceAnswerer.kept = {}
