@@ -158,6 +158,7 @@ class Answer:
     `claims` are the parts of `text`; `disagree` says that two of them give different
     numbers from different files.
     `timings` are seconds by stage name. `tokens` counts prompt and generated tokens.
+    `remembered` says that it was given before and is given again.
     """
 
     question: str
@@ -171,6 +172,7 @@ class Answer:
     tokens: Mapping[str, int] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
     disagree: bool = False
+    remembered: bool = False
 
     @property
     def refused(self) -> bool:

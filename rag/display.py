@@ -263,6 +263,11 @@ class Display:
         if follows:
             self.note(f"(understood with: {'; '.join(map(one_line, follows))})")
 
+    def remembered(self, answer: Answer, anew: str) -> None:
+        """Say that an answer was given before, and how it is made anew."""
+        if answer.remembered:
+            self.note(f"(answered before; {anew} answers anew)")
+
     def stale(self, names: Sequence[str]) -> None:
         """Warn that cited files are no longer what was indexed."""
         for name in names:
@@ -461,6 +466,7 @@ def answer_object(
         "answer": refusal(answer.language) if answer.refused else answer.text,
         "refused": answer.refused,
         "disagree": answer.disagree,
+        "remembered": answer.remembered,
         "confidence": round(answer.confidence, 4),
         "claims": [
             {

@@ -37,6 +37,8 @@ def reasons(
     if wanted and wanted != Filter():
         lines.append(f"Looked only in what passes {wanted}.")
     lines.append(_verdict(answer, threshold, cosine_floor))
+    if answer.remembered:
+        lines.append("The question was asked before, and this is the answer it got then.")
     return [*lines, *_work(answer)]
 
 

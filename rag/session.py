@@ -8,9 +8,10 @@ but time can be lost with it. This module prints nothing and parses nothing.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -19,27 +20,31 @@ import platformdirs
 
 from rag.answer import Answerer, writes_likely
 from rag.chunking import chunking_identity
-from rag.datatypes import Answer, Filter
+from rag.datatypes import Answer, Filter, Manifest
 from rag.embedding import Awaited, Embedder, load_embedder
 from rag.errors import (
     NoDocumentsError,
     ReadingError,
     StoreCorrupt,
+    StoreError,
     StoreMismatch,
     StoreMissing,
     StoreOutdated,
 )
 from rag.generation import Generator, LlamaGenerator, states_of_user
-from rag.index import Index, Previous
+from rag.index import Database, Index, Previous
 from rag.ingest import Report, index_documents
 from rag.models import ModelFile, Progress, resolve_embedder, resolve_generator
 from rag.reading import file_id
+from rag.remembering import Remembered
 from rag.reranking import Reranker, reranker_of
-from rag.retrieve import Found, retrieve
+from rag.retrieve import Found, checked, retrieve
 from rag.settings import APP, Settings
 from rag.spans import Reader, SpanReader
 
 T = TypeVar("T")
+# Settings that change no answer.
+UNTOLD = frozenset({"store", "documents", "models", "offline", "max_file_mb", "remember"})
 
 
 class Session:
@@ -115,6 +120,21 @@ class Session:
         return index
 
     @cached_property
+    def _previous(self) -> Previous:
+        """The index as far as it is needed before it is searched."""
+        return Previous.open(self.settings.store)
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest of the index; raises `StoreError`."""
+        return self.index.manifest if "index" in self.__dict__ else self._previous.manifest
+
+    @property
+    def text(self) -> Database:
+        """What the index knows of its documents; raises `StoreError`."""
+        return self.index.text if "index" in self.__dict__ else self._previous.text
+
+    @cached_property
     def answerer(self) -> Answerer:
         """The answerer; the generator's file is fetched now, but loaded when it is asked."""
         index, embedder = self.index, self.embedder
@@ -184,9 +204,10 @@ class Session:
         default = [self.settings.documents] if self.settings.documents else []
         report = self.index_documents(roots or self.last_roots() or default)
         if report.written:
-            if "index" in self.__dict__:
-                self.index.close()
-            self._forget("answerer", "within", "index")
+            for name in ("index", "_previous"):
+                if name in self.__dict__:
+                    self.__dict__[name].close()
+            self._forget("answerer", "within", "index", "_previous")
         return report
 
     def _forget(self, *names: str) -> None:
@@ -194,10 +215,49 @@ class Session:
         for name in names:
             self.__dict__.pop(name, None)
 
-    def ask(self, question: str, on_text: Callable[[str], None] = lambda _: None) -> Answer:
-        """Answer a question over the documents that the filter lets pass."""
+    def ask(
+        self,
+        question: str,
+        on_text: Callable[[str], None] = lambda _: None,
+        *,
+        fresh: bool = False,
+    ) -> Answer:
+        """Answer a question over the documents that the filter lets pass.
+
+        One that was asked before, over the same index and with the same models and settings,
+        is answered as it was then, unless a `fresh` answer is wanted.
+        """
+        start = time.perf_counter()
+        question = checked(question)
+        before = None if fresh else self._remembered()
+        found = before and before.find(question)
+        if found:
+            took = {"total": time.perf_counter() - start}
+            return replace(found, timings=took, tokens={}, remembered=True)
         self._load_ahead(question)
-        return self.answerer.ask(question, on_text, within=self.within)
+        answer = self.answerer.ask(question, on_text, within=self.within)
+        if remembered := self._remembered():
+            remembered.keep(question, answer)
+        return answer
+
+    def _remembered(self) -> Remembered | None:
+        """Return the answers over the index in use; `None` where there are none to be had."""
+        if not self.settings.remember:
+            return None
+        try:
+            manifest, text = self.manifest, self.text
+        except (StoreError, NoDocumentsError):
+            return None  # whoever opens the index will say what is wrong
+        settings = {
+            name: value for name, value in asdict(self.settings).items() if name not in UNTOLD
+        }
+        about = {
+            **settings,
+            "models": [self._embedder_file.identity, self._found_generator().identity],
+            "index": [manifest.embedder, manifest.chunking, dict(manifest.files)],
+            "filter": str(self.wanted),
+        }
+        return Remembered(text, about)
 
     def _load_ahead(self, question: str) -> None:
         """Load at once what this question needs, where it is the first to need it.
@@ -280,7 +340,7 @@ class Session:
         return [name for name in sorted(names) if not self._is_current(name)]
 
     def _is_current(self, name: str) -> bool:
-        digest, source = self.index.text.origin(name)
+        digest, source = self.text.origin(name)
         try:
             limit = self.settings.max_file_mb * 1_000_000
             return file_id(Path(source), name, max_bytes=limit) == digest

@@ -68,7 +68,8 @@ class Settings:
     cores. `offline` forbids every network access.
     `strictness` (low, normal, high) says how readily the program refuses, `generator_reads`
     (auto, always, never) whether the generator answers from passages in its own words or
-    the span reader's slices stand.
+    the span reader's slices stand. `remember` keeps answers beside the index, for when the
+    same question is asked again.
     """
 
     store: Path
@@ -88,6 +89,7 @@ class Settings:
     offline: bool = False
     strictness: str = "normal"
     generator_reads: str = "auto"
+    remember: bool = True
 
     @staticmethod
     def load(

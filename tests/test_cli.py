@@ -18,10 +18,12 @@ from conftest import PLAIN_CALIBRATION, FakeEmbedder, FakeReader, ScriptedGenera
 from typer.testing import CliRunner, Result
 
 import rag.session
+from rag import remembering
 from rag.calibration import Calibration
 from rag.cli.ask import app as ask_app
 from rag.cli.rag import app as rag_app
-from rag.errors import ModelUnavailable
+from rag.errors import ModelCorrupt, ModelUnavailable
+from rag.kept import Kept
 from rag.models import ModelFile, resolve_generator
 from rag.reranking import CrossEncoderReranker
 
@@ -699,3 +701,182 @@ def test_session_is_interactive(ask: Run, monkeypatch: pytest.MonkeyPatch) -> No
     assert result.exit_code == 0, result.output
     assert "15,000 [1]" in result.stdout
     assert "There is no command :nonsense" in result.stderr
+
+
+# The same question again
+
+
+def test_the_same_question_is_answered_as_before_and_says_so(
+    ask: Run, models: dict[str, Any]
+) -> None:
+    first, again = ask(ASKED), ask(f"  {ASKED} ")
+    assert (first.stdout, first.exit_code) == (again.stdout, again.exit_code)
+    assert "answered before" not in first.stderr
+    assert "(answered before; --fresh answers anew)" in again.stderr
+    assert len(models["reader"].reads) == 1
+    assert models["embedder"].queries == [ASKED]
+
+
+ASKED = "how many troops were sent?"
+
+
+def test_a_fresh_answer_is_one_and_is_remembered_in_turn(ask: Run, models: dict[str, Any]) -> None:
+    ask(ASKED)
+    fresh = ask("--fresh", ASKED)
+    assert "answered before" not in fresh.stderr
+    assert len(models["reader"].reads) == 2
+    assert "answered before" in ask(ASKED).stderr
+
+
+def test_a_refusal_is_remembered_too(ask: Run) -> None:
+    question = "what is the password of the camp?"
+    assert [ask(question).exit_code for _ in range(2)] == [3, 3]
+    again = ask(question)
+    assert "The documents do not say." in again.stdout
+    assert "answered before" in again.stderr
+
+
+def test_json_of_a_remembered_answer_is_that_of_the_first_but_for_the_time(ask: Run) -> None:
+    first, again = (json.loads(ask("--json", ASKED).stdout) for _ in range(2))
+    assert (first.pop("remembered"), again.pop("remembered")) == (False, True)
+    assert set(again.pop("timings")) == {"total"}
+    assert again.pop("tokens") == {}
+    for name in ("timings", "tokens"):
+        first.pop(name)
+    assert first == again
+
+
+@pytest.mark.parametrize(
+    "other",
+    [("--strictness", "low"), ("--k", "3"), ("--lang", "hi"), ("--generator", "another")],
+)
+def test_another_setting_or_model_is_another_question(ask: Run, other: tuple[str, str]) -> None:
+    ask(ASKED)
+    assert "answered before" not in ask(*other, ASKED).stderr
+    assert "answered before" in ask(*other, ASKED).stderr
+
+
+def test_over_another_index_nothing_is_remembered(
+    ask: Run, rag_: Run, small_documents: Path, tmp_path: Path
+) -> None:
+    """What was said of a document goes with it, from the disk, too."""
+    ask(ASKED)
+    (small_documents / "सैनिक.txt").unlink()
+    rag_("index", str(small_documents))
+    assert [*(tmp_path / "store").glob("**/*.answer")] == []
+    again = ask(ASKED)
+    assert (again.exit_code, "answered before" in again.stderr) == (3, False)
+
+
+def test_a_changed_prompt_or_program_is_another_one(
+    ask: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(ASKED)
+    monkeypatch.setattr(remembering, "program", lambda: "newer")
+    assert "answered before" not in ask(ASKED).stderr
+
+
+@pytest.mark.parametrize("place", range(0, 3000, 150))
+def test_an_answer_that_was_tampered_with_is_given_anew(
+    ask: Run, tmp_path: Path, place: int
+) -> None:
+    first = ask(ASKED)
+    (file,) = (tmp_path / "store").glob("*/answers/*")
+    data = bytearray(file.read_bytes())
+    data[place % len(data)] ^= 1
+    file.write_bytes(data)
+    again = ask(ASKED)
+    assert again.stdout == first.stdout
+    assert "answered before" not in again.stderr
+
+
+def test_an_answer_whose_quote_is_no_slice_is_given_anew(
+    ask: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The digest is right, the quote is not."""
+    whole = Kept.keep
+
+    def lie(self: Kept, key: dict[str, object], content: bytes) -> None:
+        whole(self, key, content.replace(b"15,000", b"16,000"))
+
+    monkeypatch.setattr(Kept, "keep", lie)
+    ask(ASKED)
+    again = ask(ASKED)
+    assert again.stdout.startswith("15,000 [1]")
+    assert "answered before" not in again.stderr
+
+
+def test_answers_are_for_the_user_alone_and_can_be_switched_off(
+    ask: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAG_REMEMBER", "0")
+    ask(ASKED)
+    assert [*(tmp_path / "store").glob("*/answers")] == []
+    monkeypatch.delenv("RAG_REMEMBER")
+    ask(ASKED)
+    (folder,) = (tmp_path / "store").glob("*/answers")
+    assert [path.stat().st_mode & 0o777 for path in (folder, *folder.iterdir())] == [0o700, 0o600]
+
+
+def test_a_remembered_answer_still_tells_that_its_file_has_changed(
+    ask: Run, small_documents: Path
+) -> None:
+    ask(ASKED)
+    with (small_documents / "सैनिक.txt").open("a", encoding="utf-8") as file:
+        file.write("x")
+    again = ask(ASKED)
+    assert "answered before" in again.stderr
+    assert "सैनिक.txt has changed since it was indexed" in again.stderr
+
+
+def test_what_belongs_to_a_remembered_answer_is_there(ask: Run) -> None:
+    words = ("--sources", "--open", "1", "--why", ASKED)
+    ask(*words)
+    again = ask(*words)
+    assert "answered before" in again.stderr
+    assert "this is the answer it got then" in again.stdout
+    assert "ख़ुफ़िया एजेंसी" in again.stdout  # the sentence after it
+
+
+# Loading ahead
+
+
+@pytest.mark.parametrize(
+    ("question", "loaded"),
+    [
+        (ASKED, True),  # in another script than most documents
+        ("रूस में कितने सैनिक भेजे गए?", False),
+    ],
+)
+def test_the_generator_is_loaded_ahead_where_it_is_likely_needed(
+    ask: Run,
+    question: str,
+    loaded: bool,
+    small_documents: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("river.txt", "مدرسة.txt"):
+        (small_documents / name).unlink()
+    begun: list[str] = []
+    begin = rag.session._begin
+
+    def watch(work: Callable[[], Any]) -> Any:
+        begun.append(work.__name__)
+        return begin(work)
+
+    monkeypatch.setattr(rag.session, "_begin", watch)
+    assert ask(question).exit_code == 0
+    assert ("_make_generator" in begun) is loaded
+
+
+def test_a_generator_that_fails_ahead_is_one_line_where_it_is_needed(
+    ask: Run, models: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ModelCorrupt("x.gguf is no model", "Fetch it again.")
+
+    monkeypatch.setattr(rag.session.LlamaGenerator, "load", refuse)
+    assert ask(ASKED).exit_code == 0  # a number needs no generator
+    # What the reader points at stands in another script, and is no number.
+    models["reader"] = FakeReader({"troops": "सैनिक"})
+    one_error(ask("who sent troops?"), 1, "x.gguf is no model")

@@ -27,7 +27,7 @@ LEVELS = (
     ),
     ("models", "embedding", "reranking", "index", "generation", "spans", "lexicon"),
     ("ingest", "retrieve", "extraction", "phrasing"),
-    ("answer", "conversation", "passage", "explain", "session"),
+    ("answer", "conversation", "passage", "explain", "remembering", "session"),
     ("evaluate", "emphasis", "display", "recommending", "repl"),
     ("cli",),
 )

@@ -489,7 +489,7 @@ def test_what_is_offered(talking: Talk, line: str, expected: list[str]) -> None:
 
 
 def test_citations_are_offered(talking: Talk) -> None:
-    from rag.repl.loop import answer
+    from rag.repl.commands import answer
 
     answer(talking, TROOPS)
     assert [(o.text, o.tells) for o in offers(":open ", talking)] == [("1", "सैनिक.txt")]

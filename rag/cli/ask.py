@@ -96,6 +96,10 @@ def ask(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Let --save write over a file.")
     ] = False,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="Answer anew, even what was asked before."),
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -110,7 +114,7 @@ def ask(
     display = Display(quiet=quiet, as_json=as_json)
     with common.reporting(display):
         questions = _questions(question)
-        more = More(tuple(follows or ()), sources, tuple(opened or ()), why, save, overwrite)
+        more = More(tuple(follows or ()), sources, tuple(opened or ()), why, save, overwrite, fresh)
         more.check(questions, display)
         if docs is not None and store is not None:
             raise UsageError("--docs keeps a store of its own", "Leave out --store or --docs.")
@@ -149,6 +153,7 @@ class More:
     why: bool = False
     save: Path | None = None
     overwrite: bool = False
+    fresh: bool = False
 
     def check(self, questions: Sequence[str] | None, display: Display) -> None:
         """Raise `UsageError` where flags contradict each other or there is no question."""
@@ -225,7 +230,7 @@ def _answer_all(questions: list[str], session: Session, display: Display, more: 
         understood = understand(question, before)
         display.understood(understood.follows)
         with display.streaming() as show:
-            answer = understood.asked(session.ask(understood.text, show))
+            answer = understood.asked(session.ask(understood.text, show, fresh=more.fresh))
         turns.append(Turn(understood, answer))
         _show(turns[-1], answer, session, display, indent=2 if len(questions) == 1 else None)
         more.show(session, display, turns[-1], answer)
@@ -244,6 +249,7 @@ def _show(
         display.json(saving.turn_object(turn, answer, session), indent=indent)
     else:
         display.answer(answer)
+        display.remembered(answer, "--fresh")
     display.stale(session.stale(answer))
 
 

@@ -8,6 +8,7 @@ A store is a folder with one generation folder in use and a pointer file that na
     vectorstore/g000002/sentences.faiss  one unit vector a sentence
     vectorstore/g000002/text.sqlite      documents, chunks, sentences, keyword index
     vectorstore/g000002/manifest.json    what it was made with; digest of each file
+    vectorstore/g000002/answers/         answers that were given over it (`rag.remembering`)
 
 Above 50,000 vectors `chunks.faiss` is an inverted file, and the vectors themselves lie in
 `chunks.f32` under the ids of `chunks.ids`; `sentences` likewise.
@@ -25,7 +26,7 @@ and words, and names the texts that need a vector.
 """
 
 from rag.index.core import Index
-from rag.index.database import Listed, Sentence
+from rag.index.database import Database, Listed, Sentence
 from rag.index.draft import Draft
 from rag.index.entries import Entry, Part, Span, Spans
 from rag.index.previous import Previous
@@ -34,6 +35,7 @@ from rag.index.vectors import Vectors
 
 __all__ = [
     "FORMAT",
+    "Database",
     "Draft",
     "Entry",
     "Index",

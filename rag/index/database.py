@@ -62,7 +62,7 @@ class Database:
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._db = connection
-        self._path = path
+        self.path = path
 
     @classmethod
     def open(cls, path: Path) -> Database:
@@ -85,7 +85,7 @@ class Database:
         try:
             return self._db.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise corrupt(self._path, error) from error
+            raise corrupt(self.path, error) from error
 
     def count(self, table: str) -> int:
         """Count the rows of `documents` or `chunks`, or the ranked ones of `sentences`."""
@@ -106,7 +106,7 @@ class Database:
             for row, *values in self._rows(_CHUNKS, (listed(rows),))
         }
         if missing := set(rows) - found.keys():
-            raise corrupt(self._path, f"it has no chunk {min(missing)}")
+            raise corrupt(self.path, f"it has no chunk {min(missing)}")
         return [found[row] for row in rows]
 
     def commonest(self) -> tuple[str, str]:
@@ -133,7 +133,7 @@ class Database:
         query = f"SELECT id, chunk FROM sentences WHERE id IN ({LISTED})"  # noqa: S608
         found = {int(str(i)): int(str(c)) for i, c in self._rows(query, (listed(rows),))}
         if missing := set(rows) - found.keys():
-            raise corrupt(self._path, f"it has no sentence {min(missing)}")
+            raise corrupt(self.path, f"it has no sentence {min(missing)}")
         return [found[row] for row in rows]
 
     def chunk_places(self, rows: Collection[int]) -> dict[int, tuple[str, int]]:
@@ -270,7 +270,7 @@ class Database:
         try:
             return rows_by_key(self._db, table, keys, 0, MOST_ROWS)
         except sqlite3.Error as error:
-            raise corrupt(self._path, error) from error
+            raise corrupt(self.path, error) from error
 
     def dates(self, paths: Collection[str]) -> dict[str, str]:
         """Return the date of each document, '' where it has none; see `Document`."""

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from rag.conversation import Turn
+from rag.conversation import Turn, Understood, understand
 from rag.datatypes import Answer, Filter
 from rag.display import Display
 from rag.errors import UsageError
@@ -72,6 +72,28 @@ def find(name: str) -> Command | None:
     return next((c for c in COMMANDS if name == c.name or name in c.also), None)
 
 
+def answer(talk: Talk, question: str) -> None:
+    """Answer a question as it follows from the talk, and remember both."""
+    _answer(talk, understand(question, talk.turns), fresh=False)
+
+
+def _answer(talk: Talk, understood: Understood, *, fresh: bool) -> None:
+    display, session = talk.display, talk.session
+    display.understood(understood.follows)
+    with display.streaming() as show:
+        said = understood.asked(session.ask(understood.text, show, fresh=fresh))
+    display.answer(said)
+    display.remembered(said, ":fresh")
+    display.stale(session.stale(said))
+    talk.turns.append(Turn(understood, said))
+
+
+def _fresh(talk: Talk, _: str) -> None:
+    turn, _said = talk.last()
+    _answer(talk, turn.understood, fresh=True)
+    talk.turns.remove(turn)
+
+
 def _help(talk: Talk, _: str) -> None:
     usages = [(f"{c.name} {c.takes}".strip(), c.tells) for c in COMMANDS]
     talk.display.line("Ask in any language; a question may lean on the one before.")
@@ -85,7 +107,7 @@ def _quit(talk: Talk, _: str) -> None:
 
 def _info(talk: Talk, _: str) -> None:
     session = talk.session
-    manifest = session.index.manifest
+    manifest = session.manifest
     talk.display.info(
         {
             "store": session.settings.store,
@@ -136,10 +158,10 @@ def _set_commands(wanted: Filter) -> list[str]:
 
 
 def _looking(session: Session) -> str:
-    count = session.index.manifest.documents
+    count = session.manifest.documents
     if session.wanted == Filter():
         return f"all {count} documents"
-    passing = len(session.index.text.select(session.wanted))
+    passing = len(session.text.select(session.wanted))
     return f"{passing} of {count} documents: {session.wanted}"
 
 
@@ -198,6 +220,7 @@ COMMANDS = (
     Command(":since", "[DATE]", "only in those of this day (2025-08-13), month or year or later",
             _narrow("since")),
     Command(":until", "[DATE]", "only in those of this day or earlier", _narrow("until")),
+    Command(":fresh", "", "answer the last question anew, where it was answered before", _fresh),
     Command(":new", "", "forget what was asked: no follow-up to it", _new),
     Command(":save", "FILE", "save the conversation: .md, .txt, .json, .jsonl",
             _save(overwrite=False), "file"),

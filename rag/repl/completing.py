@@ -62,12 +62,12 @@ def paths_wanted(line: str) -> tuple[str, bool] | None:
 
 def _arguments(kind: str, talk: Talk) -> Iterable[tuple[str, str]]:
     if kind == "name":
-        listed = talk.session.index.text.names()
+        listed = talk.session.text.names()
         # No titles: the menu would cut letters of Hindi in the middle.
         said = ((d.path, f"{d.date} {d.language}".strip()) for d in listed)
         return [*said, (CLEAR, "all files")]
     if kind == "language":
-        codes = sorted({d.language for d in talk.session.index.text.names()})
+        codes = sorted({d.language for d in talk.session.text.names()})
         return [*((code, "") for code in codes), (CLEAR, "all languages")]
     if kind == "number":
         answer = next((t.answer for t in reversed(talk.turns) if t.answer), None)

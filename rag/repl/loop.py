@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from rag.conversation import Turn, understand
+from rag.conversation import Turn
 from rag.datatypes import Filter
 from rag.display import Display
 from rag.errors import RagError
@@ -63,7 +63,7 @@ class Repl:
             if line.startswith(":"):
                 commands.run(talk, line)
             else:
-                answer(talk, line)
+                commands.answer(talk, line)
         except RagError as error:
             talk.display.error(error)
         except OSError as error:
@@ -73,18 +73,6 @@ class Repl:
             talk.display.note("Stopped.")
         if not talk.over:
             talk.display.line("")
-
-
-def answer(talk: commands.Talk, question: str) -> None:
-    """Answer a question as it follows from the talk, and remember both."""
-    display, session = talk.display, talk.session
-    understood = understand(question, talk.turns)
-    display.understood(understood.follows)
-    with display.streaming() as show:
-        said = understood.asked(session.ask(understood.text, show))
-    display.answer(said)
-    display.stale(session.stale(said))
-    talk.turns.append(Turn(understood, said))
 
 
 def _prompt(talk: commands.Talk) -> str:

@@ -65,7 +65,7 @@ def turn_object(turn: Turn, answer: Answer, session: Session) -> dict[str, objec
     return {
         **answer_object(
             answer,
-            manifest=session.index.manifest,
+            manifest=session.manifest,
             store=str(session.settings.store),
             generator=session.generator_identity,
             stale=session.stale(answer),

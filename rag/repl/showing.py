@@ -56,7 +56,7 @@ def _head(display: Display, label: str, quote: Quote) -> None:
 
 
 def _place(session: Session, display: Display, quote: Quote) -> None:
-    _, source = session.index.text.origin(quote.chunk.path)
+    _, source = session.text.origin(quote.chunk.path)
     text = printable(source or f"{quote.chunk.path} (no longer in the index)")
     display.out.print(Text(f"    {text}", style="dim"), soft_wrap=True)
 
@@ -64,7 +64,7 @@ def _place(session: Session, display: Display, quote: Quote) -> None:
 def show_passage(session: Session, display: Display, answer: Answer, number: int) -> None:
     """Show a citation in its context; raises `UsageError` where there is none of that number."""
     citation = pick(answer, number)
-    passage = passage_of(citation.quote, session.index.text.text(citation.path))
+    passage = passage_of(citation.quote, session.text.text(citation.path))
     _head(display, f"[{number}]", citation.quote)
     _place(session, display, citation.quote)
     display.out.print()
