@@ -411,7 +411,13 @@ def memory(file: ModelFile) -> None:
 
 def peak(question: str) -> tuple[int, int]:
     """Ask in a process of its own; return its largest resident size, and that not of files."""
-    program = [sys.executable, "-c", "from rag.cli import ask_main; ask_main()", question]
+    program = [
+        sys.executable,
+        "-c",
+        "from rag.cli import ask_main; ask_main()",
+        "--fresh",
+        question,
+    ]
     child = subprocess.Popen(program, stdout=subprocess.DEVNULL)
     own = 0
     while os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
