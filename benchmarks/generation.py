@@ -55,16 +55,11 @@ BATCHES: dict[str, dict[str, Any]] = {
     "batches of 256": {"n_batch": 256, "n_ubatch": 256},
     "batches of 1,024": {"n_batch": 1024, "n_ubatch": 1024},
 }
-FLASH = {"flash_attn_type": library.LLAMA_FLASH_ATTN_TYPE_ENABLED}
 EIGHT_BITS = library.GGML_TYPE_Q8_0
 ATTENTION: dict[str, dict[str, Any]] = {
-    "flash attention": FLASH,
+    "without flash attention": {"flash_attn_type": library.LLAMA_FLASH_ATTN_TYPE_DISABLED},
     "flash attention: auto": {"flash_attn_type": library.LLAMA_FLASH_ATTN_TYPE_AUTO},
-    "flash attention, keys and values in q8_0": {
-        **FLASH,
-        "type_k": EIGHT_BITS,
-        "type_v": EIGHT_BITS,
-    },
+    "keys and values in q8_0": {"type_k": EIGHT_BITS, "type_v": EIGHT_BITS},
     "keys in q8_0": {"type_k": EIGHT_BITS},
 }
 WEIGHTS: dict[str, dict[str, Any]] = {
@@ -105,7 +100,7 @@ class Bare:
             "n_ubatch": 512,
             "n_threads": physical_cores(),
             "n_threads_batch": physical_cores(),
-            "flash_attn_type": library.LLAMA_FLASH_ATTN_TYPE_DISABLED,
+            "flash_attn_type": library.LLAMA_FLASH_ATTN_TYPE_ENABLED,
         }
         for name, value in {**shipped, **options}.items():
             setattr(parameters, name, value)
