@@ -41,6 +41,8 @@ class Understood:
 
     def asked(self, answer: Answer) -> Answer:
         """Return the answer to `text` as that to the question as it was asked."""
+        if not self.follows:
+            return replace(answer, question=self.question)
         return replace(answer, question=self.question, language=language(self.question))
 
 
