@@ -343,10 +343,9 @@ def writes_likely(question: str, index: Index, settings: Settings) -> bool:
     language that it reads better than the reader does.
     """
     written, theirs = index.text.commonest()
-    asked, script = language(question), dominant_script(question)
-    if theirs not in ("", script):
+    if theirs not in ("", dominant_script(question)):
         return True
-    return not asks_whether(question) and reads(asked, written, settings)
+    return not asks_whether(question) and reads(language(question), written, settings)
 
 
 def _told(reading: Reading) -> _Said:

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from rag.embedding import Embedder
 from rag.language import dominant_script, sound, word_spans, words
+from rag.language.identify import COMMON
 
 # The spelling must be so near to the word, as a cosine of the embedder; a higher bar did not
 # keep out the wrong ones (benchmarks/LOG.md), so a spelling is a candidate and no verdict.
@@ -33,12 +34,14 @@ class Lexicon:
         """Take the words of a script from a vocabulary that lists common ones first."""
         self._embedder = embedder
         self._spellings: dict[str, list[str]] = defaultdict(list)
+        begins = cache(dominant_script)
         for piece in vocabulary:
             word = piece.removeprefix(_BEGINS_WORD)
-            if word == piece or len(word) < 3 or dominant_script(word) != script:
-                continue
             # Names: the vocabulary is of a hundred languages (hezar, siden, menteri).
-            if word[0].islower():
+            if word == piece or len(word) < 3 or word[0].islower():
+                continue
+            # Of 250,000 pieces: what can be told by one letter is.
+            if begins(word[0]) not in (script, COMMON) or dominant_script(word) != script:
                 continue
             # Not isalpha(): the vowel signs of Indic scripts are no letters.
             said = word_spans(word)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rag.errors import GenerationError, ModelCorrupt
-from rag.generation import LlamaGenerator, Usage
+from rag.generation import LlamaGenerator, Usage, states_of_user
 from rag.models import ModelFile, SilentProgress, resolve_generator
 from rag.prompts import REFUSAL, Message, load
 from rag.settings import Settings
@@ -86,3 +86,53 @@ def test_the_translator_translates_and_leaves_the_generator_as_it_was() -> None:
     assert say(generator.translator, load("translator").fill(phrase)) == "Alexander Fleming"
     assert say(generator, CAPITAL, after) == first
     assert after.probabilities == before.probabilities
+
+
+def about(passage: str, question: str) -> list[Message]:
+    """Return a prompt with a constant head long enough to be kept."""
+    words = {"passage": passage, "question": question, "language": "English"}
+    return load("read.en").fill(words)
+
+
+PASSAGE = "The storm reached the coast on Friday. It broke the old dam and two bridges. " * 6
+DAY, BRIDGES = "When did the storm come?", "How many bridges were broken?"
+
+
+@pytest.mark.models
+def test_a_head_from_a_file_and_blocks_held_over_change_no_number(
+    weights: ModelFile, tmp_path: Path
+) -> None:
+    """Read whole, with the head from a file, and after a prompt over the same passage."""
+    loaded = [LlamaGenerator.load(weights, context=1024)]
+    loaded += [
+        LlamaGenerator.load(weights, context=1024, states=states_of_user(tmp_path))
+        for _ in range(2)
+    ]
+    usages = [Usage() for _ in range(4)]
+    said = [say(one, about(PASSAGE, BRIDGES), u) for one, u in zip(loaded, usages, strict=False)]
+    say(loaded[0], about(PASSAGE, DAY))
+    said.append(say(loaded[0], about(PASSAGE, BRIDGES), usages[3]))
+    assert len(set(said)) == 1
+    assert all(u.probabilities == usages[0].probabilities for u in usages)
+    assert all(u.refusal == usages[0].refusal for u in usages)
+    whole, kept, found, held = (u.read_tokens for u in usages)
+    assert whole == kept == usages[0].prompt_tokens
+    assert found < whole - 300
+    assert held < 64 + 20
+
+
+@pytest.mark.models
+def test_a_state_of_other_bytes_is_read_anew(weights: ModelFile, tmp_path: Path) -> None:
+    first, second = Usage(), Usage()
+    one = say(
+        LlamaGenerator.load(weights, context=1024, states=states_of_user(tmp_path)),
+        about(PASSAGE, DAY),
+        first,
+    )
+    (file,) = tmp_path.iterdir()
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    again = LlamaGenerator.load(weights, context=1024, states=states_of_user(tmp_path))
+    assert say(again, about(PASSAGE, DAY), second) == one
+    assert second.read_tokens == second.prompt_tokens
