@@ -60,7 +60,8 @@ class Model:
         settings.n_ctx = context
         settings.n_batch = settings.n_ubatch = min(context, BATCH)
         settings.n_threads = settings.n_threads_batch = threads
-        settings.flash_attn_type = library.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        # Reads a prompt in 5% less time, with the same answers (benchmarks/LOG.md).
+        settings.flash_attn_type = library.LLAMA_FLASH_ATTN_TYPE_ENABLED
         self._context = library.llama_init_from_model(self._model, settings)
         if not self._context:
             freeing()
