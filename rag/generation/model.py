@@ -77,6 +77,11 @@ class Model:
         self._updates: dict[Path, Any] = {}
         self._words = int(library.llama_vocab_n_tokens(self._vocabulary))
 
+    @property
+    def way(self) -> list[object]:
+        """How tokens are read, as far as it may change a number or the layout of a state."""
+        return [self.context, self.threads, BATCH, "flash attention"]
+
     def use(self, updates: Path | None) -> None:
         """Read with these trained updates from now on; raises `ModelCorrupt`, `RuntimeError`.
 
