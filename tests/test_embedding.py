@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 import unicodedata
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -290,6 +293,33 @@ def test_both_ways_give_the_same_vectors(
     ):
         assert mine.shape == theirs.shape
         assert (mine * theirs).sum(axis=1).min() > 0.9999
+
+
+@pytest.mark.parametrize(("seconds", "half"), [((1.0, 2.0), True), ((2.0, 1.0), False)])
+def test_the_quicker_precision_is_taken(
+    seconds: tuple[float, float], half: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that runs by what the model is asked for; more texts than are tried."""
+    clock = 0.0
+    asked: list[int] = []
+
+    class Model:
+        def get_embedding_dimension(self) -> int:
+            return 2
+
+        def encode_document(self, texts: list[str], **_: object) -> np.ndarray[Any, Any]:
+            nonlocal clock
+            clock += seconds[0] if embedder._half else seconds[1]
+            asked.append(len(texts))
+            return np.ones((len(texts), 2))
+
+    embedder = SentenceTransformerEmbedder(cast(Any, Model()), "m@1", half=None)
+    monkeypatch.setattr(time, "perf_counter", lambda: clock)
+    monkeypatch.setattr(embedder, "_precision", nullcontext)
+    for _ in range(2):
+        assert embedder.embed_passages(["text"] * 40).shape == (40, 2)
+    assert embedder._half is half
+    assert asked == [16, 16, 16, 16, 40, 40]
 
 
 @pytest.mark.models
