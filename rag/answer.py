@@ -31,6 +31,7 @@ from rag.extraction import Reading, extract, read_sentences
 from rag.generation import Generator, Usage
 from rag.index import Index
 from rag.language import (
+    asks_for_number,
     asks_for_several,
     asks_whether,
     dominant_script,
@@ -339,13 +340,16 @@ def reads(asked: str, written: str, settings: Settings) -> bool:
 def writes_likely(question: str, index: Index, settings: Settings) -> bool:
     """Guess before the search whether an answer will need the generator.
 
-    It does where most documents are written in another script than the question, or are of a
-    language that it reads better than the reader does.
+    It does where most documents are written in another script than the question, unless that
+    asks for a number, or are of a language that it reads better than the reader does. A yes-or-no
+    question never needs it.
     """
     written, theirs = index.text.commonest()
+    if asks_whether(question):
+        return False
     if theirs not in ("", dominant_script(question)):
-        return True
-    return not asks_whether(question) and reads(language(question), written, settings)
+        return not asks_for_number(question)
+    return reads(language(question), written, settings)
 
 
 def _told(reading: Reading) -> _Said:
