@@ -20,6 +20,7 @@ from rag.embedding import (
     SentenceTransformerEmbedder,
     Tokenizer,
     load_embedder,
+    transformer,
 )
 from rag.embedding.encoder import BATCH, MOST_TEXTS, batches
 from rag.embedding.transformer import _give_prompts
@@ -295,6 +296,20 @@ def test_both_ways_give_the_same_vectors(
         assert (mine * theirs).sum(axis=1).min() > 0.9999
 
 
+@pytest.mark.parametrize(
+    ("lengths", "expected"),
+    [
+        ([], []),
+        ([9000], [[0]]),
+        ([1000, 2000, 500], [[1, 0], [2]]),  # two of 2,000 are 4,000, three 6,000
+        ([4001, 1, 1], [[0], [1, 2]]),
+        ([1] * 33, [[*range(32)], [32]]),
+    ],
+)
+def test_batches_of_about_a_thousand_tokens(lengths: list[int], expected: list[list[int]]) -> None:
+    assert list(transformer.batches(lengths)) == expected
+
+
 @pytest.mark.parametrize(("seconds", "half"), [((1.0, 2.0), True), ((2.0, 1.0), False)])
 def test_the_quicker_precision_is_taken(
     seconds: tuple[float, float], half: bool, monkeypatch: pytest.MonkeyPatch
@@ -317,9 +332,9 @@ def test_the_quicker_precision_is_taken(
     monkeypatch.setattr(time, "perf_counter", lambda: clock)
     monkeypatch.setattr(embedder, "_precision", nullcontext)
     for _ in range(2):
-        assert embedder.embed_passages(["text"] * 40).shape == (40, 2)
+        assert embedder.embed_passages(["text"] * 30).shape == (30, 2)
     assert embedder._half is half
-    assert asked == [16, 16, 16, 16, 40, 40]
+    assert asked == [16, 16, 16, 16, 30, 30]
 
 
 @pytest.mark.models
