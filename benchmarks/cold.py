@@ -83,7 +83,7 @@ def child(report: Path, start: float, arguments: Sequence[str]) -> None:
         from rag.cli.ask import app
     with marks.stage("import llama.cpp"):
         import llama_cpp  # noqa: F401 (what is timed is its import)
-    from rag import answer
+    from rag import answer, phrasing
     from rag.embedding import Encoder, LightEmbedder, Tokenizer
     from rag.generation.engine import LlamaEngine
     from rag.generation.llama import LlamaGenerator
@@ -93,24 +93,27 @@ def child(report: Path, start: float, arguments: Sequence[str]) -> None:
     marks.around(Index, "load", "open the index")
     marks.around(Tokenizer, "load", "load the tokenizer")
     marks.around(Encoder, "load", "load the encoder")
-    marks.around(LightEmbedder, "embed_queries", "embed the question")
+    marks.around(LightEmbedder, "embed_queries", "embed")
     marks.around(LlamaGenerator, "load", "load the generator")
     marks.around(SpanReader, "shipped", "load the reader")
     marks.around(answer, "retrieve", "search")
     marks.around(answer, "extract", "read the sentences")
     marks.around(answer, "language", "tell the language")
+    marks.around(phrasing.Lexicon, "__init__", "make the lexicon")
     run = LlamaEngine.run
 
     def watched(self: LlamaEngine, tokens: Sequence[int], constant: int, refusal: str) -> Any:
         marks.tokens = marks.tokens or list(tokens)
         begun = marks.now()
-        for number, step in enumerate(run(self, tokens, constant, refusal)):
-            if not number:
-                marks.stages.append(("read the prompt", False, begun, marks.now()))
-                begun = marks.now()
-                marks.first = marks.first or begun
-            yield step
-        marks.stages.append(("write", False, begun, marks.now()))
+        try:
+            for number, step in enumerate(run(self, tokens, constant, refusal)):
+                if not number:
+                    marks.stages.append(("read the prompt", False, begun, marks.now()))
+                    begun = marks.now()
+                    marks.first = marks.first or begun
+                yield step
+        finally:  # who asks closes it after the last token that is wanted
+            marks.stages.append(("write", False, begun, marks.now()))
 
     LlamaEngine.run = watched  # type: ignore[method-assign, assignment]
     with suppress(SystemExit):
@@ -284,8 +287,9 @@ def drawn(run: dict[str, Any]) -> str:
     x = scale(run["first"])
     parts.append(f'<path d="M{x:.1f} 4V{height - LINE}" stroke="#c0392b" stroke-dasharray="4 3"/>')
     parts.append(
-        f'<text x="{x:.1f}" y="{height - LINE + 2}" text-anchor="end" fill="#c0392b" '
-        'dx="-4">first token</text></svg>'
+        f'<text x="{x:.1f}" y="16" fill="#c0392b" dx="5">first token</text>'
+        f'<text x="{WIDTH - 8}" y="16" text-anchor="end" fill="#555">light: in a thread</text>'
+        "</svg>"
     )
     return "\n".join(parts) + "\n"
 

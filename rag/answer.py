@@ -24,16 +24,17 @@ from dataclasses import dataclass, field, replace
 
 from rag.calibration import Calibration
 from rag.citing import citation, locate, overlap, supports
-from rag.datatypes import Answer, Claim, Evidence, Quote
+from rag.datatypes import Answer, Claim, Evidence
 from rag.embedding import Embedder
+from rag.excerpt import excerpt
 from rag.extraction import Reading, extract, read_sentences
 from rag.generation import Generator, Usage
 from rag.index import Index
 from rag.language import (
+    asks_for_number,
     asks_for_several,
     asks_whether,
     dominant_script,
-    gives_orders,
     language,
     numbers,
     sentences,
@@ -286,10 +287,11 @@ class Answerer:
                 run.on_text(piece)
 
         with run.timed("generate"):
+            passage = excerpt(quote, self._settings.passage_tokens, self._phrasing.cost)
             written = self._phrasing.read(
                 run.question,
                 run.language,
-                (passage(quote), quote.text),
+                (passage, quote.text),
                 show,
                 usage,
                 hopeful=lambda: likely(1.0),
@@ -338,24 +340,21 @@ def reads(asked: str, written: str, settings: Settings) -> bool:
 def writes_likely(question: str, index: Index, settings: Settings) -> bool:
     """Guess before the search whether an answer will need the generator.
 
-    It does where most documents are written in another script than the question, or are of a
-    language that it reads better than the reader does.
+    It does where most documents are written in another script than the question, unless that
+    asks for a number, or are of a language that it reads better than the reader does. A yes-or-no
+    question never needs it.
     """
     written, theirs = index.text.commonest()
+    if asks_whether(question):
+        return False
     if theirs not in ("", dominant_script(question)):
-        return True
-    return not asks_whether(question) and reads(language(question), written, settings)
+        return not asks_for_number(question)
+    return reads(language(question), written, settings)
 
 
 def _told(reading: Reading) -> _Said:
     """Say a slice as it stands, but for what nobody sees and what could pass for a label."""
     return _Said(as_data(reading.text), "", reading)
-
-
-def passage(quote: Quote) -> str:
-    """Return the chunk around a quote without the sentences that give orders."""
-    text = quote.chunk.text
-    return " ".join(text[a:b] for a, b in sentences(text) if not gives_orders(text[a:b]))
 
 
 def disagree(said: Sequence[_Said]) -> bool:

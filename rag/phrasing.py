@@ -181,6 +181,12 @@ class Phrasing:
                 return Written("" if REFUSAL in output else claim_of(output), usage.refusal)
         return None
 
+    def cost(self, text: str) -> int:
+        """Count the tokens that a document's text takes in a prompt."""
+        count = self._generator().count
+        empty: Message = {"role": "user", "content": ""}
+        return count([{**empty, "content": as_data(text)}]) - count([empty])
+
     def _stream(
         self,
         generator: Generator,

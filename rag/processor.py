@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
+# Some microseconds: as fast as the default while nobody else wants the cores.
+SPINS = "2000"
 # How x86 (AVX-512, AMX) and ARM name instructions that multiply bfloat16 numbers.
 BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
@@ -24,6 +26,18 @@ def multiplies_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16 numbers itself, faster than float32 ones."""
     told = (value for key, value in _pairs(_cpuinfo()) if key in ("flags", "Features"))
     return any(BFLOAT16 & set(value.split()) for value in told)
+
+
+def spin_briefly() -> None:
+    """Let threads of llama.cpp that wait for each other give up the processor soon.
+
+    GNU's OpenMP lets them spin for milliseconds, which another program that wants the core
+    turns into whole time slices: with both cores busy, a token took four times as long
+    (benchmarks/LOG.md). Must be called before llama.cpp is imported, and changes nothing that
+    the user has set.
+    """
+    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
+        os.environ["GOMP_SPINCOUNT"] = SPINS
 
 
 def _cpuinfo() -> str:

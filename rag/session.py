@@ -34,7 +34,6 @@ from rag.errors import (
 from rag.generation import Generator, LlamaGenerator, states_of_user
 from rag.index import Database, Index, Previous
 from rag.ingest import Report, index_documents
-from rag.language import language
 from rag.models import ModelFile, Progress, resolve_embedder, resolve_generator
 from rag.reading import file_id
 from rag.remembering import Remembered
@@ -270,7 +269,6 @@ class Session:
         if "embedder" not in self.__dict__ and self._embedder_ahead is None:
             _ = self._embedder_file  # a fetch shows its progress
             self._embedder_ahead = _begin(self._load_embedder)
-            _begin(lambda: language(question))  # unpacks a model, once
         if self._loaded is None and self._generator_ahead is None:
             if writes_likely(question, self.index, self.settings):
                 self._found_generator()

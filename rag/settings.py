@@ -63,8 +63,9 @@ class Settings:
     of model files. `k` is the number of chunks searched, `evidence` the number of sentences
     shown to the generator. `chunk_tokens` and `max_file_mb` bound a chunk (the embedder's
     tokens) and a file (10^6 bytes). `reranker` is the hub name or folder of a cross-encoder,
-    '' for none. `context` is the generator's window and `max_tokens` the longest answer, in
-    tokens; `threads` 0 means the physical cores. `offline` forbids every network access.
+    '' for none. `context` is the generator's window, `max_tokens` the longest answer and
+    `passage_tokens` the longest passage it reads, in its tokens; `threads` 0 means the physical
+    cores. `offline` forbids every network access.
     `strictness` (low, normal, high) says how readily the program refuses, `generator_reads`
     (auto, always, never) whether the generator answers from passages in its own words or
     the span reader's slices stand. `remember` keeps answers beside the index, for when the
@@ -83,6 +84,7 @@ class Settings:
     max_file_mb: int = 50
     context: int = 4096
     max_tokens: int = 160
+    passage_tokens: int = 64
     threads: int = 0
     offline: bool = False
     strictness: str = "normal"

@@ -927,6 +927,30 @@ def test_the_question_cannot_imitate_our_marks(make_answerer: Make) -> None:
         assert "${passage} $5 Passage – x" in last  # an ordinary text, filled into nothing
 
 
+@pytest.mark.parametrize(
+    ("tokens", "read"),
+    [
+        (1, MOVED),
+        (14, MOVED),  # of 7 words, which are this generator's tokens; its neighbours have 8
+        (15, f"{ROSE} {MOVED}"),
+        (22, f"{ROSE} {MOVED}"),
+        (23, f"{ROSE} {MOVED} Engineers repaired the old dam in twelve days."),
+        (29, PASSAGE),
+    ],
+)
+def test_the_generator_reads_as_much_as_is_set(
+    small_index: Index, embedder: FakeEmbedder, settings: Settings, tokens: int, read: str
+) -> None:
+    generator, reader = ScriptedGenerator("8,500"), FakeReader("8,500")
+    changed = replace(settings, passage_tokens=tokens)
+    answerer = Answerer(
+        small_index, embedder, lambda: reader, lambda: generator, changed, PLAIN_CALIBRATION
+    )
+    assert answerer.ask(CAMPS).text == "8,500 [1]"
+    (prompt,) = generator.prompts
+    assert prompt[-1]["content"] == f"Passage: {read}\nQuestion: {CAMPS}"
+
+
 def test_a_passage_too_long_for_the_window_gives_way_to_its_sentence(
     make_answerer: Make, settings: Settings
 ) -> None:

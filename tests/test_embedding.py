@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 import unicodedata
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from rag.embedding import (
     SentenceTransformerEmbedder,
     Tokenizer,
     load_embedder,
+    transformer,
 )
 from rag.embedding.encoder import BATCH, MOST_TEXTS, batches
 from rag.embedding.transformer import _give_prompts
@@ -290,6 +294,47 @@ def test_both_ways_give_the_same_vectors(
     ):
         assert mine.shape == theirs.shape
         assert (mine * theirs).sum(axis=1).min() > 0.9999
+
+
+@pytest.mark.parametrize(
+    ("lengths", "expected"),
+    [
+        ([], []),
+        ([9000], [[0]]),
+        ([1000, 2000, 500], [[1, 0], [2]]),  # two of 2,000 are 4,000, three 6,000
+        ([4001, 1, 1], [[0], [1, 2]]),
+        ([1] * 33, [[*range(32)], [32]]),
+    ],
+)
+def test_batches_of_about_a_thousand_tokens(lengths: list[int], expected: list[list[int]]) -> None:
+    assert list(transformer.batches(lengths)) == expected
+
+
+@pytest.mark.parametrize(("seconds", "half"), [((1.0, 2.0), True), ((2.0, 1.0), False)])
+def test_the_quicker_precision_is_taken(
+    seconds: tuple[float, float], half: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that runs by what the model is asked for; more texts than are tried."""
+    clock = 0.0
+    asked: list[int] = []
+
+    class Model:
+        def get_embedding_dimension(self) -> int:
+            return 2
+
+        def encode_document(self, texts: list[str], **_: object) -> np.ndarray[Any, Any]:
+            nonlocal clock
+            clock += seconds[0] if embedder._half else seconds[1]
+            asked.append(len(texts))
+            return np.ones((len(texts), 2))
+
+    embedder = SentenceTransformerEmbedder(cast(Any, Model()), "m@1", half=None)
+    monkeypatch.setattr(time, "perf_counter", lambda: clock)
+    monkeypatch.setattr(embedder, "_precision", nullcontext)
+    for _ in range(2):
+        assert embedder.embed_passages(["text"] * 30).shape == (30, 2)
+    assert embedder._half is half
+    assert asked == [16, 16, 16, 16, 30, 30]
 
 
 @pytest.mark.models

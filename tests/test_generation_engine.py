@@ -54,6 +54,10 @@ class FakeModel:
         self.flags: list[tuple[str, bool]] = []
         self.used: list[Path | None] = []
 
+    @property
+    def way(self) -> list[object]:
+        return [self.context, self.threads]
+
     def use(self, updates: Path | None) -> None:
         self.used.append(updates)
 

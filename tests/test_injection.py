@@ -36,10 +36,11 @@ from injection_corpus import (
     seen_through,
 )
 
-from rag.answer import Answerer, passage
+from rag.answer import Answerer
 from rag.chunking import chunk_document
 from rag.datatypes import Answer, Quote
 from rag.display import Display, answer_object, to_json
+from rag.excerpt import excerpt
 from rag.generation import Usage
 from rag.index import Index
 from rag.ingest import index_documents
@@ -308,7 +309,7 @@ def test_in_a_prompt_it_is_one_line_without_marks(hostile: Hostile, tmp_path: Pa
     generator = ScriptedGenerator(obedient)
     phrasing = Phrasing(lambda: generator, FakeEmbedder(), lambda: (), 160)
     for quote in quotes:
-        for text in (passage(quote), quote.text):
+        for text in (excerpt(quote, 10**6, len), quote.text):
             phrasing.read(ASKED[0][0], "en", (text,), lambda _: None, Usage(), lambda: True)
     assert len(generator.prompts) == 2 * len(quotes) > 0
     for quote in quotes:

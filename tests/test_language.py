@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rag.language import (
     dominant_script,
+    identify,
     language,
     numbers,
     refers_back,
@@ -415,3 +416,22 @@ def test_the_language_of_a_document_is_that_of_most_of_it() -> None:
     assert text_language("Der Fluss stieg um vier Meter, und der Damm brach.") == "de"
     assert text_language("東京は日本の首都です。") == "ja"
     assert text_language("") == "en"
+
+
+@pytest.mark.parametrize(
+    ("question", "plain"),
+    [
+        ("What is the name of the river?", True),
+        ("where was Putin going to meet Trump", True),
+        ("Was ist der Name des Flusses?", False),  # German, and "was" and "is" are English words
+        ("Who am Dienstag", False),
+        ("why?", False),
+    ],
+)
+def test_a_plainly_english_question_needs_no_statistics(
+    question: str, plain: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(identify, "_judged", lambda text, _: asked.append(text) or "xx")
+    assert language(question) == ("en" if plain else "xx")
+    assert asked == ([] if plain else [question])

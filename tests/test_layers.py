@@ -21,6 +21,7 @@ LEVELS = (
         "boilerplate",
         "prompts",
         "citing",
+        "excerpt",
         "calibration",
         "thinking",
     ),

@@ -37,6 +37,15 @@ def phrasing(
     return Phrasing(generator, NearEmbedder(cosines or {}), lambda: vocabulary, max_tokens)
 
 
+def test_a_text_costs_what_it_takes_in_a_prompt() -> None:
+    """As it is told: on one line, without what nobody sees. The fake counts words."""
+    costs = phrasing(ScriptedGenerator).cost
+    assert costs("The river rose.") == 3
+    assert costs("नदी\nबढ़ी।\u200b") == 2
+    assert costs("🙂 e\u0301te\u0301") == 2
+    assert costs("") == costs(" \u200b") == 0
+
+
 # Translating, without a generator
 
 

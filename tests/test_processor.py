@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rag import processor
-from rag.processor import multiplies_bfloat16, physical_cores
+from rag.processor import multiplies_bfloat16, physical_cores, spin_briefly
 
 
 def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> None:
@@ -55,3 +55,17 @@ def test_bfloat16_is_told_by_its_flag(
 ) -> None:
     told(monkeypatch, tmp_path, text)
     assert multiplies_bfloat16() is expected
+
+
+def test_waiting_threads_give_up_the_core_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    spin_briefly()
+    assert os.environ["GOMP_SPINCOUNT"] == "7"
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    spin_briefly()
+    assert "GOMP_SPINCOUNT" not in os.environ
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    spin_briefly()
+    assert os.environ["GOMP_SPINCOUNT"] == "2000"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.language import asks_for_several, asks_whether
+from rag.language import asks_for_number, asks_for_several, asks_whether
 
 
 @pytest.mark.parametrize(
@@ -96,3 +96,22 @@ def test_a_yes_or_no_question(question: str) -> None:
 )
 def test_a_question_that_no_yes_answers(question: str) -> None:
     assert not asks_whether(question)
+
+
+@pytest.mark.parametrize(
+    ("question", "number"),
+    [
+        ("How many soldiers were sent?", True),
+        ("How much did it cost?", True),
+        ("When did it happen?", True),
+        ("How did it happen when it rained?", False),
+        ("Who sent many soldiers?", False),
+        ("उत्तर कोरिया ने कितने सैनिक भेजे?", True),
+        ("यह कब हुआ?", True),
+        ("सैनिक किसने भेजे?", False),
+        ("Сколько солдат отправили?", True),
+        ("how", False),
+    ],
+)
+def test_a_question_for_a_number(question: str, number: bool) -> None:
+    assert asks_for_number(question) is number

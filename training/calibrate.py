@@ -36,10 +36,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import LeaveOneGroupOut
 
-from rag.answer import passage
 from rag.calibration import Calibration, Signals, Weights
 from rag.citing import overlap
 from rag.embedding import Embedder, load_embedder
+from rag.excerpt import excerpt
 from rag.extraction import Reading, extract
 from rag.generation import LlamaGenerator, Usage
 from rag.index import Index
@@ -210,7 +210,7 @@ class Asking:
         written = phrasing.read(
             asked.text,
             READ[0],
-            (passage(quote), quote.text),
+            (excerpt(quote, self.settings.passage_tokens, phrasing.cost), quote.text),
             lambda _: None,
             Usage(),
             hopeful=lambda: True,

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from rag.embedding.tokens import LONGEST
 from rag.errors import ModelCorrupt
+from rag.processor import spin_briefly
 from rag.updates import load_updates, put_on
 
 States = NDArray[np.float32]
@@ -111,6 +112,7 @@ class _Weights:
     """The mapped file, freed when nothing uses it any more."""
 
     def __init__(self, file: Path, threads: int) -> None:
+        spin_briefly()
         from llama_cpp import llama_cpp as library
 
         logging.getLogger("llama-cpp-python").setLevel(logging.CRITICAL)

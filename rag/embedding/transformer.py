@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -19,7 +20,12 @@ from rag.processor import multiplies_bfloat16
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-BATCH = 32
+# A batch has so many texts, or characters: a thousand tokens or so, whose numbers stay in the
+# processor's cache. Paragraphs are embedded twice as fast so as in batches of 32, which is the
+# library's own (benchmarks/LOG.md).
+MOST_TEXTS, MOST_CHARACTERS = 32, 4000
+# Both ways are tried on so many passages, cut after so many characters: a second or two.
+TRIED, TRIED_CHARACTERS = 16, 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +62,15 @@ def loading(corrupt: Callable[[Exception], ModelCorrupt]) -> Iterator[None]:
 class SentenceTransformerEmbedder:
     """An `Embedder` on any sentence-transformers model, on the CPU.
 
-    `half` multiplies in bfloat16, which is 2.4 times as fast where the processor can it, to
-    vectors of cosine .99999 (benchmarks/LOG.md); sums and norms stay in float32.
+    `half` multiplies in bfloat16, to vectors of cosine .99999; sums and norms stay in float32.
+    `None` tries both on the first passages, and takes what is quicker here: of processors that
+    can it some are 2.4 times as fast so, and others need half as much time again
+    (benchmarks/LOG.md).
     """
 
-    def __init__(self, model: SentenceTransformer, identity: str, *, half: bool = False) -> None:
+    def __init__(
+        self, model: SentenceTransformer, identity: str, *, half: bool | None = False
+    ) -> None:
         dimension = model.get_embedding_dimension()
         if not dimension:
             raise ModelCorrupt(f"{identity} does not say how long its vectors are")
@@ -95,7 +105,7 @@ class SentenceTransformerEmbedder:
                 trust_remote_code=False,
             )
         _give_prompts(model, file.name)
-        return cls(model, file.identity, half=fast and multiplies_bfloat16())
+        return cls(model, file.identity, half=None if fast and multiplies_bfloat16() else False)
 
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
         """Embed questions; see `Embedder`."""
@@ -103,7 +113,20 @@ class SentenceTransformerEmbedder:
 
     def embed_passages(self, texts: Sequence[str]) -> Vectors:
         """Embed pieces of documents; see `Embedder`."""
+        if self._half is None and texts:
+            some = [text[:TRIED_CHARACTERS] for text in texts[:TRIED]]
+            self._half = self._seconds(some, half=True) < self._seconds(some, half=False)
         return self._encode(self._model.encode_document, texts)
+
+    def _seconds(self, texts: Sequence[str], *, half: bool) -> float:
+        """Return how long it takes to embed passages in one way; the first time warms up."""
+        self._half = half
+        taken = []
+        for _ in range(2):
+            start = time.perf_counter()
+            self._encode(self._model.encode_document, texts)
+            taken.append(time.perf_counter() - start)
+        return min(taken)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Count tokens; see `Embedder`."""
@@ -120,11 +143,16 @@ class SentenceTransformerEmbedder:
     def _encode(self, encode: Any, texts: Sequence[str]) -> Vectors:
         if not texts:
             return np.zeros((0, self.dimension), dtype=np.float32)
+        found = np.empty((len(texts), self.dimension), dtype=np.float32)
         with self._precision():
-            vectors = encode(
-                list(texts), batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
-            )
-        return np.ascontiguousarray(vectors, dtype=np.float32)
+            for places in batches([len(text) for text in texts]):
+                found[places] = encode(
+                    [texts[place] for place in places],
+                    batch_size=len(places),
+                    normalize_embeddings=True,
+                    show_progress_bar=False,
+                )
+        return found
 
     def _precision(self) -> AbstractContextManager[object]:
         if not self._half:
@@ -132,6 +160,23 @@ class SentenceTransformerEmbedder:
         import torch
 
         return torch.autocast("cpu", dtype=torch.bfloat16)
+
+
+def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Share texts out to batches, by their places; the long ones come first.
+
+    Texts of a batch are filled up to its longest.
+    """
+    batch: list[int] = []
+    longest = 0
+    for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
+        if batch and (len(batch) == MOST_TEXTS or (len(batch) + 1) * longest > MOST_CHARACTERS):
+            yield batch
+            batch = []
+        longest = longest if batch else lengths[place]
+        batch.append(place)
+    if batch:
+        yield batch
 
 
 def _give_prompts(model: SentenceTransformer, name: str) -> None:

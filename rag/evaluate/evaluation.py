@@ -37,7 +37,7 @@ from rag.spans import Reader, SpanReader
 # The settings that can change a result; the others only say where things lie.
 TELLING = (
     "k", "evidence", "chunk_tokens", "context", "max_tokens", "threads", "reranker",
-    "strictness", "generator_reads",
+    "passage_tokens", "strictness", "generator_reads",
 )  # fmt: skip
 
 

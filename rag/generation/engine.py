@@ -180,8 +180,7 @@ class LlamaEngine:
         key = {
             "model": list(self._identity),
             "updates": _stamp(self._updates),
-            "threads": self._model.threads,
-            "context": self.context,
+            "way": self._model.way,
             "tokens": head,
             "build": build(),
         }

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.processor import spin_briefly
 from rag.updates import load_updates, put_on
 
 # Tokens that are read at once; a longer prompt takes several calls.
@@ -36,6 +37,7 @@ class Model:
     """
 
     def __init__(self, file: Path, *, context: int, threads: int) -> None:
+        spin_briefly()
         from llama_cpp import llama_cpp as library
 
         logging.getLogger("llama-cpp-python").setLevel(logging.CRITICAL)
@@ -58,7 +60,8 @@ class Model:
         settings.n_ctx = context
         settings.n_batch = settings.n_ubatch = min(context, BATCH)
         settings.n_threads = settings.n_threads_batch = threads
-        settings.flash_attn_type = library.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        # Reads a prompt in 5% less time, with the same answers (benchmarks/LOG.md).
+        settings.flash_attn_type = library.LLAMA_FLASH_ATTN_TYPE_ENABLED
         self._context = library.llama_init_from_model(self._model, settings)
         if not self._context:
             freeing()
@@ -73,6 +76,11 @@ class Model:
         self.eos = int(library.llama_vocab_eos(self._vocabulary))
         self._updates: dict[Path, Any] = {}
         self._words = int(library.llama_vocab_n_tokens(self._vocabulary))
+
+    @property
+    def way(self) -> list[object]:
+        """How tokens are read, as far as it may change a number or the layout of a state."""
+        return [self.context, self.threads, BATCH, "flash attention"]
 
     def use(self, updates: Path | None) -> None:
         """Read with these trained updates from now on; raises `ModelCorrupt`, `RuntimeError`.

@@ -23,7 +23,7 @@ MOST_BYTES = 256_000_000
 def states_of_user(folder: Path | None = None) -> Kept:
     """Return those in a folder, or in the user's cache."""
     folder = folder or Path(platformdirs.user_cache_dir(APP)) / "states"
-    return Kept(folder, "state 1", MOST_BYTES, parents=True)
+    return Kept(folder, "state 2", MOST_BYTES, parents=True)
 
 
 @cache

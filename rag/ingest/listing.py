@@ -54,29 +54,43 @@ def files_of(roots: Sequence[Path]) -> Listing:
         failed[name] = f"{name} cannot be read: {error.strerror}"
 
     for root in resolved:
-        for path in _walk(root, fail):
-            if path == root or path.suffix.lower() in SUFFIXES:
-                found[path] = SourceFile(path, _name(str(path)[above:]), _size(path))
+        for place, size in _walk(root, fail):
+            path = Path(place)
+            if path == root or os.path.splitext(place)[1].lower() in SUFFIXES:  # noqa: PTH122
+                found[path] = SourceFile(path, _name(place[above:]), size)
             else:
                 others.add(path)
     files = sorted(found.values(), key=lambda f: f.name)
-    return Listing(tuple(files), len(others - found.keys()), tuple(failed.values()))
+    return Listing(
+        tuple(files), len(others - found.keys()), tuple(line for _, line in sorted(failed.items()))
+    )
 
 
-def _walk(root: Path, fail: Callable[[OSError], None]) -> Iterator[Path]:
+def _walk(root: Path, fail: Callable[[OSError], None]) -> Iterator[tuple[str, int]]:
+    """Yield each file with its size; folders of ten thousand files are looked at at every run."""
     if not root.is_dir():
-        yield root
+        yield str(root), _size(root)
         return
-    for folder, inner, names in os.walk(root, onerror=fail):
-        inner[:] = sorted(n for n in inner if not n.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and not os.path.islink(f"{folder}/{name}"):  # noqa: PTH114
-                yield Path(folder, name)
+    folders = [str(root)]
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as found:
+                entries = [entry for entry in found if not entry.name.startswith(".")]
+        except OSError as error:
+            fail(error)
+            continue
+        for entry in entries:
+            if entry.is_symlink():
+                continue
+            if entry.is_dir():
+                folders.append(entry.path)
+            else:
+                yield entry.path, _size(entry)
 
 
-def _size(path: Path) -> int:
+def _size(file: Path | os.DirEntry[str]) -> int:
     try:
-        return path.stat().st_size
+        return file.stat().st_size
     except OSError:
         return 0  # reading it will say what is wrong
 

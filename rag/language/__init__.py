@@ -25,11 +25,12 @@ from rag.language.identify import dominant_script, language, text_language
 from rag.language.leaning import asks_itself, leans_back, statement
 from rag.language.names import sound
 from rag.language.orders import gives_orders
-from rag.language.questions import asks_for_several, asks_whether
+from rag.language.questions import asks_for_number, asks_for_several, asks_whether
 from rag.language.references import refers_back
 from rag.language.splitting import sentences
 
 __all__ = [
+    "asks_for_number",
     "asks_for_several",
     "asks_itself",
     "asks_whether",
