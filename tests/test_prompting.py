@@ -14,9 +14,10 @@ from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 from prompt_toolkit.utils import get_cwidth
 
+import rag.session
 from rag.answer import Answerer
 from rag.display import Display
-from rag.models import SilentProgress
+from rag.models import ModelFile, SilentProgress
 from rag.repl import Repl
 from rag.repl.commands import Talk
 from rag.repl.prompting import KEPT, BoundedHistory, LineCompleter, Prompt
@@ -27,10 +28,18 @@ ENTER, ALT_ENTER, CTRL_C, CTRL_D, UP = "\r", "\x1b\r", "\x03", "\x04", "\x1b[A"
 
 
 @pytest.fixture
-def talk(make_answerer: Callable[..., Answerer], settings: Settings) -> Talk:
+def talk(
+    make_answerer: Callable[..., Answerer], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Talk:
     answerer = make_answerer(ScriptedGenerator("15,000"))
+    for name, identity in (
+        ("resolve_embedder", answerer.embedder.identity),
+        ("resolve_generator", answerer.generator.identity),
+    ):
+        file = ModelFile(name, name, None, identity)
+        monkeypatch.setattr(rag.session, name, lambda *_, file=file: file)
     session = Session(settings, SilentProgress())
-    session.__dict__.update(index=answerer.index, answerer=answerer)
+    session.__dict__.update(index=answerer.index, embedder=answerer.embedder, answerer=answerer)
     return Talk(session, Display())
 
 
