@@ -84,7 +84,7 @@ class Settings:
     max_file_mb: int = 50
     context: int = 4096
     max_tokens: int = 160
-    passage_tokens: int = 64
+    passage_tokens: int = 192
     threads: int = 0
     offline: bool = False
     strictness: str = "normal"

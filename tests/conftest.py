@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -28,6 +29,14 @@ from rag.models import SilentProgress
 from rag.prompts import REFUSAL, Message
 from rag.settings import Settings
 from rag.spans import Span
+
+
+def pytest_unconfigure() -> None:
+    """Close what llama_cpp leaves open: with warnings as errors it would be told at the end."""
+    if left := sys.modules.get("llama_cpp._utils"):
+        left.outnull_file.close()
+        left.errnull_file.close()
+
 
 # A first call loads tables, and the machine may be busy: no deadline.
 hypothesis.settings.register_profile("unhurried", deadline=None)
