@@ -125,18 +125,9 @@ def child(report: Path, start: float, arguments: Sequence[str]) -> None:
 def bare(report: Path, start: float, model: str) -> None:
     """Be a script that knows nothing but llama-cpp-python."""
     import llama_cpp
-    from llama_cpp import llama_cpp as library
+    from peers.serving import plain_weights
 
-    # The program's own choice, too: repacked weights take seconds to make, and crash where
-    # the processor has AMX (rag/generation/model.py).
-    original = library.llama_model_default_params
-
-    def plain() -> Any:
-        parameters = original()
-        parameters.use_extra_bufts = False
-        return parameters
-
-    library.llama_model_default_params = plain
+    plain_weights()  # the program's own choice, too; repacking takes seconds
     tokens = json.loads(report.read_text(encoding="utf-8"))["tokens"]
     llama = llama_cpp.Llama(model, n_ctx=4096, n_threads=2, n_threads_batch=2, verbose=False)
     next(llama.generate(tokens, temp=0.0))

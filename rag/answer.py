@@ -344,9 +344,9 @@ def writes_likely(question: str, index: Index, settings: Settings) -> bool:
     asks for a number, or are of a language that it reads better than the reader does. A yes-or-no
     question never needs it.
     """
-    written, theirs = index.text.commonest()
     if asks_whether(question):
         return False
+    written, theirs = index.text.commonest()
     if theirs not in ("", dominant_script(question)):
         return not asks_for_number(question)
     return reads(language(question), written, settings)

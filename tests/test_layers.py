@@ -13,7 +13,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "rag"
 LEVELS = (
-    ("errors", "datatypes", "settings", "wording", "filtering", "processor", "updates", "kept"),
+    ("errors", "datatypes", "settings", "wording", "filtering", "processor", "llamacpp", "kept"),
     (
         "language",
         "reading",

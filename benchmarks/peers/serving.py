@@ -59,7 +59,7 @@ class Peer(Protocol):
 def plain_weights() -> None:
     """Let llama.cpp leave the weights as they lie in the file, as the project does.
 
-    Its AMX kernels crash on Xeons of the Sapphire Rapids family (`rag/generation/model.py`),
+    Its AMX kernels crash on Xeons of the Sapphire Rapids family (`rag/llamacpp.py`),
     and one setting for all is also what makes the times comparable.
     """
     from llama_cpp import llama_cpp as library

@@ -8,7 +8,6 @@ mapped from the page cache and loaded once. It knows no pooling and no head.
 
 from __future__ import annotations
 
-import logging
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
@@ -20,8 +19,7 @@ from numpy.typing import NDArray
 
 from rag.embedding.tokens import LONGEST
 from rag.errors import ModelCorrupt
-from rag.processor import spin_briefly
-from rag.updates import load_updates, put_on
+from rag.llamacpp import load_updates, load_weights, put_on
 
 States = NDArray[np.float32]
 
@@ -112,18 +110,11 @@ class _Weights:
     """The mapped file, freed when nothing uses it any more."""
 
     def __init__(self, file: Path, threads: int) -> None:
-        spin_briefly()
-        from llama_cpp import llama_cpp as library
-
-        logging.getLogger("llama-cpp-python").setLevel(logging.CRITICAL)
-        library.llama_backend_init()
-        parameters = library.llama_model_default_params()
-        # Repacked weights would be copied, and may choose kernels that crash
-        # (rag/generation/loading.py).
-        parameters.use_extra_bufts = False
         self.file = file
         self.threads = threads
-        self.model: Any = library.llama_model_load_from_file(str(file).encode(), parameters)
+        self.model: Any = load_weights(file)
+        from llama_cpp import llama_cpp as library
+
         if not self.model:
             raise self.corrupt("it is missing or no model")
         weakref.finalize(self, library.llama_model_free, self.model)

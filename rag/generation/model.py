@@ -9,7 +9,6 @@ which of the tokens are held is known to who reads them.
 from __future__ import annotations
 
 import ctypes
-import logging
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,8 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.processor import spin_briefly
-from rag.updates import load_updates, put_on
+from rag.llamacpp import load_updates, load_weights, put_on
 
 # Tokens that are read at once; a longer prompt takes several calls.
 BATCH = 512
@@ -37,21 +35,10 @@ class Model:
     """
 
     def __init__(self, file: Path, *, context: int, threads: int) -> None:
-        spin_briefly()
+        self._model = load_weights(file)
         from llama_cpp import llama_cpp as library
 
-        logging.getLogger("llama-cpp-python").setLevel(logging.CRITICAL)
-        library.llama_backend_init()
         self._library = library
-        parameters = library.llama_model_default_params()
-        # As they lie in the file, not repacked for the processor. llama.cpp's AMX kernels
-        # crash on Xeons of the Sapphire Rapids family when built with common compilers
-        # (ggml-org/llama.cpp issue 20824, pull request 26954): every decode ends in SIGSEGV
-        # at `ldtilecfg`; without repacking they are never chosen. It costs about 15% in
-        # generation and gains about 40% in reading the prompt, which is the longer part here
-        # (benchmarks/LOG.md), and the weights stay mapped instead of being copied.
-        parameters.use_extra_bufts = False
-        self._model = library.llama_model_load_from_file(str(file).encode(), parameters)
         if not self._model:
             raise ValueError("it is missing, damaged or of a kind that it does not know")
         freeing = weakref.finalize(self, library.llama_model_free, self._model)
