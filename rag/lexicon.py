@@ -40,7 +40,11 @@ class Lexicon:
             # Names: the vocabulary is of a hundred languages (hezar, siden, menteri).
             if word == piece or len(word) < 3 or word[0].islower():
                 continue
-            # Of 250,000 pieces: what can be told by one letter is.
+            # Of 250,000 pieces: what can be told by one letter is, and ASCII needs no folding.
+            if word.isascii():
+                if script == "Latin" and word.isalpha() and (key := sound(word.lower())):
+                    self._spellings[key].append(word)
+                continue
             if begins(word[0]) not in (script, COMMON) or dominant_script(word) != script:
                 continue
             # Not isalpha(): the vowel signs of Indic scripts are no letters.

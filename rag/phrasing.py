@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import math
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -144,7 +144,7 @@ class Phrasing:
         self,
         generator: Callable[[], Generator],
         embedder: Embedder,
-        vocabulary: Callable[[], Sequence[str]],
+        vocabulary: Callable[[], Iterable[str]],
         max_tokens: int,
     ) -> None:
         self._generator = generator

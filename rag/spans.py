@@ -13,7 +13,7 @@ decides what it reads well.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -68,7 +68,7 @@ class Reader(Protocol):
     identity: str
 
     @property
-    def vocabulary(self) -> Sequence[str]:
+    def vocabulary(self) -> Iterable[str]:
         """The pieces of words."""
         ...
 
@@ -140,7 +140,7 @@ class SpanReader:
         return cls(base.adapted(updates), (weight, bias), tokenizer, updates.stem)
 
     @property
-    def vocabulary(self) -> Sequence[str]:
+    def vocabulary(self) -> Iterable[str]:
         """The pieces of the tokenizer; see `Reader`."""
         return self._tokenizer.vocabulary()
 

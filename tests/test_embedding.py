@@ -24,6 +24,7 @@ from rag.embedding import (
 )
 from rag.embedding.encoder import BATCH, MOST_TEXTS, batches
 from rag.embedding.transformer import _give_prompts
+from rag.embedding.words import Words
 from rag.errors import ModelCorrupt
 from rag.models import ModelFile, SilentProgress, resolve_embedder
 from rag.settings import Settings
@@ -187,13 +188,32 @@ def test_inputs_are_shared_out_long_ones_first(
     assert list(batches(lengths)) == expected
 
 
+def words_file(folder: Path, rows: Any = np.zeros((3, 18), np.uint8)) -> Path:  # noqa: B008
+    np.save(folder / "words.npy", rows, allow_pickle=True)
+    return folder / "words.npy"
+
+
+def test_word_embeddings_that_are_none_are_one_line(tmp_path: Path) -> None:
+    nothing: tuple[Any, ...] = (
+        np.zeros((3, 17), np.uint8), np.zeros(18, np.uint8), np.zeros((3, 18)),
+        np.array([{"a": 1}], dtype=object),
+    )  # fmt: skip
+    for rows in nothing:
+        with pytest.raises(ModelCorrupt, match="no word embeddings") as error:
+            Words.load(words_file(tmp_path, rows))
+        assert "\n" not in str(error.value)
+    (tmp_path / "words.npy").write_bytes(b"")
+    with pytest.raises(ModelCorrupt, match="no word embeddings"):
+        Words.load(tmp_path / "words.npy")
+
+
 @pytest.mark.parametrize("content", [None, b"", b"GGUF" + bytes(60)])
 def test_a_file_that_is_no_encoder_is_one_line(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / "encoder.gguf"
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(ModelCorrupt, match="cannot load the encoder") as error:
-        Encoder.load(file, threads=1)
+        Encoder.load(file, words_file(tmp_path), threads=1)
     assert str(file) in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -266,8 +286,8 @@ def light() -> LightEmbedder:
 PROBES = (
     "how many troops were sent?", "उत्तर कोरिया ने लगभग 15,000 सैनिक भेजे हैं।", "कितने सैनिक?",
     "कैफ़े", "क़", unicodedata.normalize("NFD", "Ångström café"), "كم عدد الجنود؟",
-    "ทหารกี่นาย", "北京有多少人？", "ｆｕｌｌ　ｗｉｄｔｈ", "Сколько солдат?", "😀 👩\u200d👧", "",
-    "  a  b ", "x\u200by", "1,2,3 ½ ①", "long " * 700, "\ufeffmark",
+    "ทหารกี่นาย", "北京有多少人？", "ｆｕｌｌ　ｗｉｄｔｈ", "Сколько солдат?", "😀 👩\u200d👧",
+    "  a  b", "x\u200by", "1,2,3 ½ ①", "long" + " long" * 699, "\ufeffmark",
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rag.errors import GenerationError, ModelCorrupt
-from rag.generation import LlamaGenerator, Usage, states_of_user
+from rag.generation import LlamaGenerator, Usage, model, states_of_user
 from rag.models import ModelFile, SilentProgress, resolve_generator
 from rag.prompts import REFUSAL, Message, load
 from rag.settings import Settings
@@ -64,13 +64,33 @@ def test_a_prompt_too_long_for_the_window_is_one_line(small: LlamaGenerator) -> 
 
 
 @pytest.mark.models
+def test_a_window_that_grows_while_it_writes_changes_nothing(
+    small: LlamaGenerator, weights: ModelFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model, "FIRST_WINDOW", 256)
+    growing = LlamaGenerator.load(weights, context=512)
+    words = 1
+    long = [Message(role="user", content="Go on counting: 1 2 3 4 5 6 7 8 9 10 11 12")]
+    while growing.count(long) < 254:
+        long[0]["content"] = "word " * words + "Go on counting: 1 2 3 4 5 6 7 8 9 10 11 12"
+        words += 1
+    whole, grown = Usage(), Usage()
+    assert say(growing, long, grown) == say(small, long, whole)
+    assert grown.probabilities == whole.probabilities
+    assert 256 < grown.prompt_tokens + len(grown.probabilities)
+
+
+@pytest.mark.models
 def test_a_file_cut_in_the_middle_is_one_line(weights: ModelFile, tmp_path: Path) -> None:
     cut = tmp_path / "cut.gguf"
     with Path(weights.path).open("rb") as whole:
         cut.write_bytes(whole.read(30_000_000))
-    file = resolve_generator(str(cut), Settings.load(), SilentProgress())
+    with pytest.raises(ModelCorrupt, match="ends behind the file") as error:
+        resolve_generator(str(cut), Settings.load(), SilentProgress())
+    assert "\n" not in str(error.value)
+    # One that is cut after it was looked at is llama.cpp's to refuse.
     with pytest.raises(ModelCorrupt, match="cannot load") as error:
-        LlamaGenerator.load(file, context=512)
+        LlamaGenerator.load(ModelFile("cut", str(cut), None, "cut@1"), context=512)
     assert "\n" not in str(error.value)
 
 

@@ -91,7 +91,7 @@ class FakeModel:
     def state(self) -> bytes:
         return bytes(self.held)
 
-    def restore(self, state: bytes) -> bool:
+    def restore(self, state: bytes, tokens: int) -> bool:
         self.held = [] if self.broken else list(state)
         return not self.broken
 
@@ -176,6 +176,24 @@ def test_a_prompt_is_cut_by_its_own_tokens_whatever_was_asked_before() -> None:
     assert engine.read == 32
     run(engine, one, 12)  # another cut: nothing that was read with the first one is of use
     assert [len(tokens) for tokens in model.evaluated[5:]] == [12, 64, 64, 20]
+
+
+def test_nothing_counts_as_held_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A window that could not grow is a new, empty one."""
+    model = FakeModel([6])
+    engine = engine_of(model)
+    run(engine, [3, 4, 6], 2)
+
+    def fails(tokens: Sequence[int]) -> None:
+        model.held = []
+        raise RuntimeError("it makes no window")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "read", fails)
+        with pytest.raises(RuntimeError, match="no window"):
+            run(engine, [3, 4, 5], 2)
+    run(engine, [3, 4, 5], 2)
+    assert model.held == [3, 4, 5]
 
 
 def test_of_a_prompt_that_was_just_read_the_last_block_is_read_again() -> None:

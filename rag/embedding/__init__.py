@@ -2,7 +2,7 @@
 
     core         the protocol
     awaited      one that is loaded when it is asked for a vector
-    tokens       the tokenizer of E5, without the library around it
+    tokens       the tokenizer of E5, in SentencePiece
     encoder      an encoder in llama.cpp: tokens in, one vector a token out
     light        multilingual-e5-small: questions by llama.cpp, much text by PyTorch
     transformer  any sentence-transformers model

@@ -1,6 +1,7 @@
 """A BERT encoder in llama.cpp: token ids in, one vector a token out.
 
-It reads a GGUF file that holds weights and no vocabulary, starts in a tenth of a second and
+It reads a GGUF file that holds layers and no vocabulary, and the word embeddings from another
+(`rag.models.e5_gguf` says why), starts in a tenth of a second and
 needs no PyTorch. Texts of one call go through in batches of whole texts. Updates of low
 rank (Hu et al. 2021, "LoRA") can be put on: another context over the same weights, which are
 mapped from the page cache and loaded once. It knows no pooling and no head.
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.embedding.tokens import LONGEST
+from rag.embedding.words import Words
 from rag.errors import ModelCorrupt
 from rag.llamacpp import load_updates, load_weights, put_on
 
@@ -54,7 +56,8 @@ class Encoder:
         if not self._context:
             raise weights.corrupt("it makes no context")
         self.size = int(library.llama_model_n_embd(weights.model))
-        self._batch = library.llama_batch_init(BATCH, 0, 1)
+        self._batch = library.llama_batch_init(BATCH, self.size, 1)
+        self._inputs = np.ctypeslib.as_array(self._batch.embd, shape=(BATCH, self.size))
         # Last made, first freed, at the end of the process, too: the weights go last.
         weakref.finalize(self, library.llama_batch_free, self._batch)
         weakref.finalize(self, library.llama_free, self._context)
@@ -62,9 +65,9 @@ class Encoder:
             put_on(self._context, [load_updates(weights.model, adapter)])
 
     @classmethod
-    def load(cls, file: Path, *, threads: int) -> Encoder:
-        """Map a GGUF file; raises `ModelCorrupt` where llama.cpp cannot use it."""
-        return cls(_Weights(file, threads))
+    def load(cls, file: Path, words: Path, *, threads: int) -> Encoder:
+        """Map a GGUF file and word embeddings; raises `ModelCorrupt` where they are of no use."""
+        return cls(_Weights(file, Words.load(words), threads))
 
     def adapted(self, adapter: Path) -> Encoder:
         """Return an encoder over the same weights with updates; raises `ModelCorrupt`."""
@@ -73,7 +76,8 @@ class Encoder:
     def states(self, inputs: Sequence[Sequence[int]]) -> list[States]:
         """Return the last layer's states of each input, shape `(tokens, size)`.
 
-        An input has 1 to 512 tokens. Raises ValueError for another length.
+        An input has 1 to 512 tokens. Raises ValueError for another length, IndexError for a
+        token that is none.
         """
         if any(not 0 < len(ids) <= BATCH for ids in inputs):
             raise ValueError(f"an input has 1 to {BATCH} tokens")
@@ -90,8 +94,8 @@ class Encoder:
 
         batch, place = self._batch, 0
         for number, ids in enumerate(inputs):
-            for position, token in enumerate(ids):
-                batch.token[place] = token
+            self._inputs[place : place + len(ids)] = self._weights.words.of(ids)
+            for position in range(len(ids)):
                 batch.pos[place] = position
                 batch.n_seq_id[place] = 1
                 batch.seq_id[place][0] = number
@@ -109,8 +113,9 @@ class Encoder:
 class _Weights:
     """The mapped file, freed when nothing uses it any more."""
 
-    def __init__(self, file: Path, threads: int) -> None:
+    def __init__(self, file: Path, words: Words, threads: int) -> None:
         self.file = file
+        self.words = words
         self.threads = threads
         self.model: Any = load_weights(file)
         from llama_cpp import llama_cpp as library

@@ -18,7 +18,7 @@ from rag.embedding.core import E5_PROMPTS, Embedder, Vectors, counted
 from rag.embedding.encoder import Encoder
 from rag.embedding.tokens import Tokenizer
 from rag.embedding.transformer import SentenceTransformerEmbedder
-from rag.models import ENCODER, TOKENIZER, ModelFile
+from rag.models import ENCODER, PIECES, WORDS, ModelFile
 from rag.processor import physical_cores
 
 # Beyond so many tokens of passages the faster way has made up for its start: at 3,700 and
@@ -90,8 +90,10 @@ def load_embedder(
     if not (folder / ENCODER).is_file():
         return SentenceTransformerEmbedder.load(file, offline=offline)
     with ThreadPoolExecutor(1) as pool:  # half a second, and as much for importing llama.cpp
-        tokenizer = pool.submit(Tokenizer.load, folder / TOKENIZER)
-        encoder = Encoder.load(folder / ENCODER, threads=threads or physical_cores())
+        tokenizer = pool.submit(Tokenizer.load, folder / PIECES)
+        encoder = Encoder.load(
+            folder / ENCODER, folder / WORDS, threads=threads or physical_cores()
+        )
     return LightEmbedder(
         encoder,
         tokenizer.result(),

@@ -27,6 +27,9 @@ MOST_TEXTS, MOST_CHARACTERS = 32, 4000
 # Both ways are tried on so many passages, cut after so many characters: a second or two.
 TRIED, TRIED_CHARACTERS = 16, 400
 
+# A pickle can run code when it is loaded.
+NO_PICKLES = {"use_safetensors": True}
+
 
 @dataclass(frozen=True, slots=True)
 class Backbone:
@@ -103,6 +106,7 @@ class SentenceTransformerEmbedder:
                 device="cpu",
                 local_files_only=offline or local,
                 trust_remote_code=False,
+                model_kwargs=NO_PICKLES,
             )
         _give_prompts(model, file.name)
         return cls(model, file.identity, half=None if fast and multiplies_bfloat16() else False)

@@ -128,7 +128,15 @@ class LlamaEngine:
         first = self._model.tokenize(refusal.encode(), begin=False, marks=True)[0]
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.read = 0
-        self._bring_to(list(tokens), min(constant, len(tokens) - 1))
+        try:
+            self._bring_to(list(tokens), min(constant, len(tokens) - 1))
+            yield from self._continue(first, decoder)
+        except (RuntimeError, ValueError):
+            # What the model holds now is not known: the window may be a new, empty one.
+            self._held.tokens = []
+            raise
+
+    def _continue(self, first: int, decoder: codecs.IncrementalDecoder) -> Iterator[Step]:
         while True:
             token, likeliest, refused = greedy(self._model.logits(), first)
             if self._model.ends(token):
@@ -185,7 +193,7 @@ class LlamaEngine:
             "build": build(),
         }
         state = self._states.find(key)
-        if state is None or not self._model.restore(state):
+        if state is None or not self._model.restore(state, len(head)):
             self._read(head)
             self._states.keep(key, self._model.state())
         return len(head)

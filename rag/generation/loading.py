@@ -6,13 +6,10 @@ from pathlib import Path
 
 from rag.errors import ModelCorrupt
 from rag.generation.engine import LlamaEngine
-from rag.generation.model import Model
+from rag.generation.model import WINDOW_STEP, Model
 from rag.kept import Kept
 from rag.models import ModelFile, trained_context
 from rag.processor import physical_cores
-
-# llama.cpp rounds a window up to a multiple of this.
-STEP = 256
 
 
 def load_engine(
@@ -39,6 +36,6 @@ def load_engine(
 
 def window_of(context: int, trained: int | None) -> int:
     """Return the window to ask for: it must not be rounded up beyond the trained one."""
-    if trained is None or -(-context // STEP) * STEP <= trained:
+    if trained is None or -(-context // WINDOW_STEP) * WINDOW_STEP <= trained:
         return context
-    return trained // STEP * STEP or trained
+    return trained // WINDOW_STEP * WINDOW_STEP or trained

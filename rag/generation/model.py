@@ -21,17 +21,22 @@ from rag.llamacpp import load_updates, load_weights, put_on
 
 # Tokens that are read at once; a longer prompt takes several calls.
 BATCH = 512
+# llama.cpp rounds a window up to a multiple of this.
+WINDOW_STEP = 256
 # The sequence that everything is read into.
 SEQUENCE = 0
+# So many tokens of the window are set up at first, and twice as many when they are used up: few
+# questions need more, and with the default generator 4,096 take 117 MB.
+FIRST_WINDOW = 1024
 # Texts of tokens are short; metadata may be long (a chat template).
 PIECE_BYTES = 64
 VALUE_BYTES = 4096
 
 
 class Model:
-    """A mapped file with a window of `context` tokens; `threads` compute.
+    """A mapped file with a window of at most `context` tokens; `threads` compute.
 
-    Raises ValueError where llama.cpp refuses the file or has no memory for the window.
+    Raises ValueError where llama.cpp refuses the file or has no memory for a window.
     """
 
     def __init__(self, file: Path, *, context: int, threads: int) -> None:
@@ -43,26 +48,50 @@ class Model:
             raise ValueError("it is missing, damaged or of a kind that it does not know")
         freeing = weakref.finalize(self, library.llama_model_free, self._model)
         self._vocabulary = library.llama_model_get_vocab(self._model)
-        settings = library.llama_context_default_params()
-        settings.n_ctx = context
-        settings.n_batch = settings.n_ubatch = min(context, BATCH)
-        settings.n_threads = settings.n_threads_batch = threads
-        # Reads a prompt in 5% less time, with the same answers (benchmarks/LOG.md).
-        settings.flash_attn_type = library.LLAMA_FLASH_ATTN_TYPE_ENABLED
-        self._context = library.llama_init_from_model(self._model, settings)
-        if not self._context:
-            freeing()
-            raise ValueError(f"it makes no window of {context} tokens")
-        # Last made, first freed, at the end of the process, too.
-        weakref.finalize(self, library.llama_free, self._context)
-        self._memory = library.llama_get_memory(self._context)
-        self.context = int(library.llama_n_ctx(self._context))
+        self.context = -(-context // WINDOW_STEP) * WINDOW_STEP
         self.threads = threads
+        self._updates: dict[Path, Any] = {}
+        self._used_updates: Path | None = None
+        try:
+            self._open(min(self.context, FIRST_WINDOW))
+        except RuntimeError as error:
+            freeing()
+            raise ValueError(str(error)) from error
         self.metadata: Mapping[str, str] = self._read_metadata()
         self.bos = int(library.llama_vocab_bos(self._vocabulary))
         self.eos = int(library.llama_vocab_eos(self._vocabulary))
-        self._updates: dict[Path, Any] = {}
         self._words = int(library.llama_vocab_n_tokens(self._vocabulary))
+
+    def _open(self, window: int) -> None:
+        """Make a window and use it from now on; raises `RuntimeError`, and the old one stays."""
+        library = self._library
+        settings = library.llama_context_default_params()
+        settings.n_ctx = window
+        settings.n_batch = settings.n_ubatch = min(window, BATCH)
+        settings.n_threads = settings.n_threads_batch = self.threads
+        # Reads a prompt in 5% less time, with the same answers (benchmarks/LOG.md).
+        settings.flash_attn_type = library.LLAMA_FLASH_ATTN_TYPE_ENABLED
+        context = library.llama_init_from_model(self._model, settings)
+        if not context:
+            raise RuntimeError(f"it makes no window of {window} tokens")
+        self._context = context
+        # Last made, first freed, at the end of the process, too.
+        self._free = weakref.finalize(self, library.llama_free, context)
+        self._memory = library.llama_get_memory(context)
+        self._window = int(library.llama_n_ctx(context))
+
+    def _make_room(self, more: int) -> None:
+        """Let the window hold so many more tokens, as far as it may; raises `RuntimeError`."""
+        held = self._library.llama_memory_seq_pos_max(self._memory, SEQUENCE) + 1
+        if held + more <= self._window or self._window >= self.context:
+            return  # where it cannot grow, reading says that it is full
+        state = self.state() if held else b""
+        free = self._free
+        self._open(min(self.context, max(2 * self._window, held + more)))
+        free()
+        self.use(self._used_updates)
+        if state and not self._put(state):
+            raise RuntimeError(f"it cannot hold {held} tokens in a larger window")
 
     @property
     def way(self) -> list[object]:
@@ -76,6 +105,7 @@ class Model:
         """
         if updates is not None and updates not in self._updates:
             self._updates[updates] = load_updates(self._model, updates)
+        self._used_updates = updates
         put_on(self._context, [] if updates is None else [self._updates[updates]])
 
     def tokenize(self, text: bytes, *, begin: bool, marks: bool) -> list[int]:
@@ -107,6 +137,7 @@ class Model:
 
     def read(self, tokens: Sequence[int]) -> None:
         """Read tokens behind those that are held; raises `RuntimeError`."""
+        self._make_room(len(tokens))
         for start in range(0, len(tokens), BATCH):
             some = tokens[start : start + BATCH]
             array = (self._library.llama_token * len(some))(*some)
@@ -134,17 +165,22 @@ class Model:
         written = self._library.llama_state_seq_get_data(self._context, buffer, size, SEQUENCE)
         return bytes(memoryview(buffer)[:written])
 
-    def restore(self, state: bytes) -> bool:
-        """Hold what another model of this file held; `False` where llama.cpp refuses it.
+    def restore(self, state: bytes, tokens: int) -> bool:
+        """Hold what another model of this file held, so many tokens; `False` where it is refused.
 
         Nothing is held then. `state` must come from `state`, byte for byte.
         """
         self.clear()
-        buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
-        if self._library.llama_state_seq_set_data(self._context, buffer, len(state), SEQUENCE):
+        self._make_room(tokens)
+        if self._put(state):
             return True
         self.clear()
         return False
+
+    def _put(self, state: bytes) -> bool:
+        buffer = (ctypes.c_uint8 * len(state)).from_buffer_copy(state)
+        size = len(state)
+        return bool(self._library.llama_state_seq_set_data(self._context, buffer, size, SEQUENCE))
 
     def _read_metadata(self) -> dict[str, str]:
         library, model = self._library, self._model

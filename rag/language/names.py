@@ -41,7 +41,9 @@ def sound(word: str) -> str:
 
     if any(character.isdigit() for character in word):
         return ""
-    latin = "".join(c for c in unicodedata.normalize("NFD", word) if not _is_accent(c))
+    latin = word
+    if not word.isascii():
+        latin = "".join(c for c in unicodedata.normalize("NFD", word) if not _is_accent(c))
     plain = latin.isascii()
     key = re.sub("[^a-z]", "", (latin if plain else anyascii(word)).lower())
     if not plain:

@@ -1,10 +1,11 @@
 """A folder of multilingual-e5-small: for sentence-transformers, and for llama.cpp.
 
 Two roads lead to it, from the hub's full-precision weights and from the 4-bit ones; the
-folders differ in the weights alone (`model.safetensors`, and `encoder.gguf` made of the
-same), for the configuration is written here, from known facts, for both. A folder is built
-beside its place and moved there in one step; a manifest in it holds the digests of all its
-files, so that a damaged one is noticed and built again. This module knows no network.
+folders differ in the weights alone (`model.safetensors`, and `encoder.gguf` and `words.npy`
+made of the same), for the configuration is written here, from known facts, for both. The
+tokenizer is there twice, too, as published and for SentencePiece. A folder is built beside its
+place and moved there in one step; a manifest in it holds the digests of all its files, so that
+a damaged one is noticed and built again. This module knows no network.
 """
 
 from __future__ import annotations
@@ -20,14 +21,17 @@ from typing import Any
 from rag.errors import ModelCorrupt, ModelUnavailable
 from rag.models.digests import Digests, flush_to_disk, hash_file
 from rag.models.e5 import E5_SMALL, Shape, read_e5
-from rag.models.e5_gguf import write_encoder
+from rag.models.e5_gguf import write_encoder, write_words
+from rag.models.e5_pieces import write_pieces
 
 MANIFEST = "rag-model.json"
 # Raise it with every change to what is written: older folders are then built again.
-FORMAT = 2
+FORMAT = 3
 WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
 ENCODER = "encoder.gguf"
+WORDS = "words.npy"
+PIECES = "pieces.model"
 # Under these the layers may stand in a file of weights.
 _PREFIXES = ("", "bert.", "0.auto_model.")
 
@@ -42,7 +46,8 @@ def rebuild(q4: Path, tokenizer: Path, folder: Path) -> None:
     def write(part: Path) -> Shape:
         shape, tensors, words = read_e5(q4)
         _write_weights(tensors, shape, part / WEIGHTS)
-        write_encoder(part / ENCODER, shape, tensors, words)
+        write_encoder(part / ENCODER, shape, tensors)
+        write_words(part / WORDS, tensors, words)
         return shape
 
     _build(folder, hash_file(q4), tokenizer, write)
@@ -53,7 +58,9 @@ def assemble(weights: Path, tokenizer: Path, folder: Path) -> None:
 
     def write(part: Path) -> Shape:
         _link(weights, part / WEIGHTS)
-        write_encoder(part / ENCODER, E5_SMALL, _tensors_of(weights))
+        tensors = _tensors_of(weights)
+        write_encoder(part / ENCODER, E5_SMALL, tensors)
+        write_words(part / WORDS, tensors)
         return E5_SMALL
 
     _build(folder, hash_file(weights), tokenizer, write)
@@ -62,7 +69,7 @@ def assemble(weights: Path, tokenizer: Path, folder: Path) -> None:
 def is_whole(folder: Path, source_sha256: str, digests: Digests) -> bool:
     """Tell whether the folder was built from that weights file and is undamaged."""
     told, files = _read_manifest(folder)
-    wanted = {WEIGHTS, ENCODER, TOKENIZER, *_configuration(E5_SMALL)}
+    wanted = {WEIGHTS, ENCODER, WORDS, TOKENIZER, PIECES, *_configuration(E5_SMALL)}
     return (
         told == source_sha256
         and set(files) == wanted
@@ -95,6 +102,7 @@ def _build(folder: Path, source: str, tokenizer: Path, write: Callable[[Path], S
         part.mkdir(mode=0o700)
         shape = write(part)
         _link(tokenizer, part / TOKENIZER)
+        write_pieces(tokenizer, part / PIECES)
         for name, value in _configuration(shape).items():
             _write_json(part / name, value)
         _write_manifest(part, source)

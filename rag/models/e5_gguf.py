@@ -1,10 +1,11 @@
-"""multilingual-e5-small as a GGUF file that llama.cpp's encoder reads.
+"""multilingual-e5-small as files that llama.cpp's encoder reads: layers, and word embeddings.
 
-The layers are float32, what llama.cpp multiplies fastest here and to the same vectors as
-PyTorch. The word embeddings, most of the file, are only looked up: 4-bit ones keep their
-blocks bit by bit (GGUF's Q4_0 has the layout of E5S1's), full ones become float16. There is
-no vocabulary in it: `tokenizer.json` serves. Tensor names: ggml-org/llama.cpp,
-gguf-py/gguf/constants.py, architecture `bert`.
+The layers are a GGUF file, float32, what llama.cpp multiplies fastest here and to the same
+vectors as PyTorch. It has no vocabulary, for a tokenizer is elsewhere, and no word embeddings:
+llama.cpp sets aside a score for each word of its vocabulary at each token, a megabyte a
+token, though an encoder has none to give. The word embeddings are an array of NumPy of their own,
+from which the tokens' rows are read: 4-bit ones as their Q4_0 blocks, bit by bit, full ones as
+float16. Tensor names: ggml-org/llama.cpp, gguf-py/gguf/constants.py, architecture `bert`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from rag.errors import ModelCorrupt
 from rag.models.e5 import Floats, Shape
 
+_VOCABULARY = 2
 _WORDS = "embeddings.word_embeddings.weight"
 _EMBEDDINGS = {
     "embeddings.position_embeddings.weight": "position_embd.weight",
@@ -39,38 +41,47 @@ LAYER = {
 }
 
 
-def write_encoder(
-    path: Path,
-    shape: Shape,
-    tensors: Mapping[str, Floats],
-    words: NDArray[np.uint8] | None = None,
-) -> None:
-    """Write the file from tensors named as in `BertModel`.
+def write_encoder(path: Path, shape: Shape, tensors: Mapping[str, Floats]) -> None:
+    """Write the layers from tensors named as in `BertModel`.
 
-    `words` are the word embeddings in Q4_0 blocks, shape (vocabulary, bytes of a row); they
-    take the place of the tensor. Raises `ModelCorrupt` where a tensor is missing, `OSError`.
+    Raises `ModelCorrupt` where a tensor is missing, `OSError`.
     """
     import gguf
 
     writer = gguf.GGUFWriter(path, "bert")
     _describe(writer, shape)
+    # llama.cpp wants a vocabulary to exist; nothing is ever looked up in it.
+    none = np.zeros((_VOCABULARY, shape.hidden), np.float32)
+    writer.add_tensor("token_embd.weight", none)
+    for theirs, name in _names(shape).items():
+        tensor = _tensor(tensors, theirs)
+        writer.add_tensor(name, np.ascontiguousarray(tensor, dtype=np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def write_words(
+    path: Path, tensors: Mapping[str, Floats], blocks: NDArray[np.uint8] | None = None
+) -> None:
+    """Write the word embeddings as a `.npy` file: float16, or uint8 Q4_0 blocks.
+
+    `blocks` have the shape (vocabulary, bytes of a row) and take the place of the tensor.
+    Raises `ModelCorrupt` where it is missing, `OSError`.
+    """
+    words = _tensor(tensors, _WORDS).astype(np.float16) if blocks is None else blocks
+    np.save(path, np.ascontiguousarray(words), allow_pickle=False)
+
+
+def _tensor(tensors: Mapping[str, Floats], name: str) -> Floats:
     try:
-        if words is None:
-            writer.add_tensor("token_embd.weight", tensors[_WORDS].astype(np.float16))
-        else:
-            kind = gguf.GGMLQuantizationType.Q4_0
-            writer.add_tensor("token_embd.weight", words, raw_dtype=kind)
-        for theirs, name in _names(shape).items():
-            writer.add_tensor(name, np.ascontiguousarray(tensors[theirs], dtype=np.float32))
+        return tensors[name]
     except KeyError as error:
         raise ModelCorrupt(
             f"The weights of multilingual-e5-small have no tensor {error}",
             "Fetch them again: rag models pull multilingual-e5-small",
         ) from error
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
 
 
 def _describe(writer: Any, shape: Shape) -> None:
@@ -85,7 +96,7 @@ def _describe(writer: Any, shape: Shape) -> None:
     writer.add_layer_norm_eps(shape.epsilon)
     writer.add_causal_attention(False)
     writer.add_pooling_type(gguf.PoolingType.NONE)
-    writer.add_vocab_size(shape.vocab)
+    writer.add_vocab_size(_VOCABULARY)
     writer.add_tokenizer_model("no_vocab")
     writer.add_token_type_count(shape.types)
 
