@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from rag.embedding.transformer import loading
+from rag.embedding.transformer import NO_PICKLES, loading
 from rag.errors import ModelCorrupt
 from rag.settings import Settings
 
@@ -59,6 +59,7 @@ class CrossEncoderReranker:
                 device="cpu",
                 local_files_only=offline or Path(name).exists(),
                 trust_remote_code=False,
+                model_kwargs=NO_PICKLES,
             )
         return cls(model, name)
 

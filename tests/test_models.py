@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
+import json
 import multiprocessing
 import os
 import shutil
@@ -28,6 +29,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rag.embedding.words import Words
 from rag.errors import ModelCorrupt, ModelUnavailable, UsageError
 from rag.models import (
     SilentProgress,
@@ -47,11 +49,23 @@ from rag.models import (
 from rag.models.catalogue import Artifact, HubFile, Model, WheelMember
 from rag.models.digests import Digests
 from rag.models.e5 import read_e5
-from rag.models.e5_folder import ENCODER, assemble, is_whole, rebuild
+from rag.models.e5_folder import ENCODER, WORDS, assemble, is_whole, rebuild
 from rag.models.e5_gguf import LAYER
+from rag.models.e5_pieces import MARKS, write_pieces
 from rag.settings import Settings
 
 REVISION = "0" * 40
+# The least that a `tokenizer.json` of E5 says: no replacements, and one piece beside the marks.
+TOKENIZER = json.dumps(
+    {
+        "normalizer": {"type": "Precompiled", "precompiled_charsmap": ""},
+        "model": {
+            "type": "Unigram",
+            "unk_id": 3,
+            "vocab": [*([mark, 0.0] for mark in MARKS), ["\u2581a", -1.5]],
+        },
+    }
+).encode()
 PARTS = (b"first " * 50, b"second " * 60, b"third")
 
 
@@ -648,7 +662,7 @@ def test_a_damaged_header_or_table_never_fails_otherwise(tmp_path: Path, value: 
 
 def build_tiny(tmp_path: Path) -> tuple[Path, str]:
     (tmp_path / "q4").write_bytes(e5_bytes())
-    (tmp_path / "tok").write_text("{}")
+    (tmp_path / "tok").write_bytes(TOKENIZER)
     rebuild(tmp_path / "q4", tmp_path / "tok", tmp_path / "folder")
     return tmp_path / "folder", sha256(e5_bytes())
 
@@ -660,13 +674,14 @@ def test_the_encoder_for_llama_cpp_keeps_blocks_and_names(tmp_path: Path) -> Non
     reader = gguf.GGUFReader(folder / ENCODER)
     tensors = {tensor.name: tensor for tensor in reader.tensors}
     assert len(tensors) == 21
-    words = tensors["token_embd.weight"]
-    assert words.tensor_type == gguf.GGMLQuantizationType.Q4_0
+    words = np.load(folder / WORDS)
     # Two rows of one block; the bytes stand in the source as they are.
-    assert words.data.shape == (2, 18)
-    assert words.data.tobytes() in e5_bytes()
-    values = gguf.quants.dequantize(words.data, words.tensor_type)
+    assert words.shape == (2, 18)
+    assert words.tobytes() in e5_bytes()
+    values = gguf.quants.dequantize(words, gguf.GGMLQuantizationType.Q4_0)
     assert values[0].tolist() == BLOCK_VALUES
+    assert Words.load(folder / WORDS).of([0])[0].tolist() == BLOCK_VALUES
+    assert Words.load(folder / WORDS).of([1, 0, 1]).tolist() == values[[1, 0, 1]].tolist()
     assert tensors["blk.0.attn_q.weight"].data[0, 0] == 5
     assert tensors["blk.0.attn_output_norm.bias"].data[0] == 18
     assert tensors["blk.0.ffn_up.weight"].data.shape == (64, 32)
@@ -680,7 +695,7 @@ def test_weights_without_a_tensor_are_one_line(tmp_path: Path) -> None:
     tensors = load(FULL)
     del tensors["encoder.layer.7.output.dense.bias"]
     (tmp_path / "w").write_bytes(save(tensors))
-    (tmp_path / "tok").write_text("{}")
+    (tmp_path / "tok").write_bytes(TOKENIZER)
     with pytest.raises(ModelCorrupt, match=r"no tensor 'encoder.layer.7.output.dense.bias'"):
         assemble(tmp_path / "w", tmp_path / "tok", tmp_path / "folder")
     assert not (tmp_path / "folder").exists()
@@ -691,9 +706,11 @@ def test_weights_under_a_prefix_are_found(tmp_path: Path) -> None:
 
     tensors = {f"bert.{name}": tensor for name, tensor in load(FULL).items()}
     (tmp_path / "w").write_bytes(save(tensors))
-    (tmp_path / "tok").write_text("{}")
+    (tmp_path / "tok").write_bytes(TOKENIZER)
     assemble(tmp_path / "w", tmp_path / "tok", tmp_path / "folder")
     assert (tmp_path / "folder" / ENCODER).stat().st_size > 1000
+    full = tensors["bert.embeddings.word_embeddings.weight"]
+    assert np.load(tmp_path / "folder" / WORDS).tolist() == full.astype(np.float16).tolist()
 
 
 def test_rebuilding_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -758,7 +775,7 @@ def tiny(pip: FakePip, monkeypatch: pytest.MonkeyPatch) -> dict[str, Model]:
     """A catalogue of a generator and an embedder, small enough to be fetched at once."""
     gguf = artifact_of(pip.folder, [gguf_bytes()], "gen.gguf")
     q4 = artifact_of(pip.folder, [e5_bytes()[:500], e5_bytes()[500:]], "q4.bin")
-    tokenizer = artifact_of(pip.folder, [b"{}"], "tok.json")
+    tokenizer = artifact_of(pip.folder, [TOKENIZER], "tok.json")
     tokenizer = replace(tokenizer, hub=HubFile("owner/name", REVISION, "tokenizer.json"))
     full = Artifact(
         "full.safetensors", "full.safetensors", None, sha256(FULL), "MIT",
@@ -772,8 +789,11 @@ def tiny(pip: FakePip, monkeypatch: pytest.MonkeyPatch) -> dict[str, Model]:
     return models
 
 
-def gguf_bytes(version: int = 3, tensors: int = 7) -> bytes:
-    return struct.pack("<4sIQQ", b"GGUF", version, tensors, 1) + b"metadata and tensors"
+def gguf_bytes(version: int = 3, tensors: int = 1, place: int = 0) -> bytes:
+    """A GGUF file of one tensor, eight numbers, and no metadata."""
+    head = struct.pack("<4sIQQ", b"GGUF", version, tensors, 0)
+    head += struct.pack("<Q1sIQIQ", 1, b"x", 1, 8, 0, place)
+    return head + bytes(-len(head) % 32) + bytes(32)
 
 
 def test_a_generator_of_the_catalogue_is_fetched(
@@ -856,8 +876,12 @@ def test_a_user_names_a_gguf_file(settings: Settings, tmp_path: Path) -> None:
         (b"", "no GGUF"),
         (b"PK\x03\x04" + bytes(50), "no GGUF"),
         (gguf_bytes()[:20], "truncated"),
-        (gguf_bytes(version=1), "version 1 with 7 tensors"),
+        (gguf_bytes(version=1), "version 1 with 1 tensors"),
         (gguf_bytes(tensors=0), "version 3 with 0 tensors"),
+        (gguf_bytes(tensors=1 << 40), "promises more than it can hold"),
+        (gguf_bytes(place=32), "ends behind the file"),
+        (gguf_bytes(place=8), "has no place"),
+        (gguf_bytes()[:-1], "ends behind the file"),
     ],
 )
 def test_a_file_that_is_no_sound_gguf_is_refused(
@@ -918,7 +942,7 @@ def test_status_tells_what_is_here(tiny: dict[str, Model], settings: Settings, c
     generator, embedder = models_status(settings)
     assert (generator.path, generator.default) == (cache / "gen.gguf", True)
     assert (embedder.path, embedder.default) == (cache / "emb-q4", False)
-    assert embedder.size == len(e5_bytes()) + 2
+    assert embedder.size == len(e5_bytes()) + len(TOKENIZER)
 
 
 def test_pull_brings_files_by_hand(
@@ -927,7 +951,7 @@ def test_pull_brings_files_by_hand(
     brought = tmp_path / "brought"
     brought.mkdir()
     (brought / "model.safetensors").write_bytes(FULL)
-    (brought / "tokenizer.json").write_bytes(b"{}")
+    (brought / "tokenizer.json").write_bytes(TOKENIZER)
     (brought / "any name").write_bytes(gguf_bytes())
     settings = replace(settings, offline=True)
     embedder = pull("emb", settings, SilentProgress(), brought)
@@ -968,6 +992,30 @@ def test_verify_hashes_anew_and_pull_mends(
     assert all(result.ok for result in verify("emb", settings))
 
 
+def test_a_changed_byte_is_noticed_though_its_time_was_set_back(
+    tiny: dict[str, Model], settings: Settings, cache: Path
+) -> None:
+    pull("gen", settings, SilentProgress())
+    file = cache / "gen.gguf"
+    times = file.stat().st_mtime_ns
+    file.write_bytes(gguf_bytes()[:-1] + b"!")
+    os.utime(file, ns=(times, times))
+    with pytest.raises(ModelCorrupt, match="is corrupt, and offline"):
+        resolve_generator("gen", replace(settings, offline=True), SilentProgress())
+
+
+def test_an_embedder_that_would_be_unpickled_is_refused(settings: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    (folder / "2_Dense").mkdir(parents=True)
+    (folder / "modules.json").write_text("[]")
+    (folder / "model.safetensors").write_bytes(FULL)
+    (folder / "pytorch_model.bin").write_bytes(b"beside safetensors nobody reads it")
+    assert resolve_embedder(str(folder), settings, SilentProgress()).name == "mine"
+    (folder / "2_Dense" / "pytorch_model.bin").write_bytes(b"a pickle")
+    with pytest.raises(ModelCorrupt, match=r"2_Dense.pytorch_model.bin may be a pickle"):
+        resolve_embedder(str(folder), settings, SilentProgress())
+
+
 def test_verify_of_a_model_that_is_not_here_fails(
     tiny: dict[str, Model], settings: Settings
 ) -> None:
@@ -983,6 +1031,16 @@ def test_path_opens_no_network(tiny: dict[str, Model], settings: Settings, pip: 
     assert not pip.asked
     pull("gen", settings, SilentProgress())
     assert path("gen", settings) == settings.models / "gen.gguf"
+
+
+def test_a_tokenizer_of_another_kind_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "tok.json"
+    for content in (b"{}", b"[", b"[]", TOKENIZER.replace(b"Unigram", b"BPE"), TOKENIZER[:-9]):
+        file.write_bytes(content)
+        with pytest.raises(ModelCorrupt, match="no tokenizer of E5") as error:
+            write_pieces(file, tmp_path / "pieces.model")
+        assert "rag models pull" in str(error.value)
+    assert not (tmp_path / "pieces.model").exists()
 
 
 # The real models

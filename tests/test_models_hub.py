@@ -38,7 +38,8 @@ from rag.settings import Settings
 SPEC = "owner/some-GGUF:deep/model-Q4_K_M.gguf"
 FILE = "owner--some-GGUF--deep--model-Q4_K_M.gguf"
 OLD, NEW = "a" * 40, "b" * 40
-WEIGHTS = struct.pack("<4sIQQ", b"GGUF", 3, 7, 1) + b"metadata and tensors"
+_HEAD = struct.pack("<4sIQQ", b"GGUF", 3, 1, 0) + struct.pack("<Q1sIQIQ", 1, b"x", 1, 8, 0, 0)
+WEIGHTS = _HEAD + bytes(-len(_HEAD) % 32) + bytes(32)  # one tensor of eight numbers
 
 
 def sha256(data: bytes) -> str:

@@ -19,19 +19,30 @@ Importing this package loads no torch, transformers, llama_cpp, faiss or hugging
 """
 
 from rag.models.catalogue import Artifact, HubFile, Model, WheelMember, names
-from rag.models.e5_folder import ENCODER, TOKENIZER
+from rag.models.e5 import BLOCK, dequantise
+from rag.models.e5_folder import ENCODER, PIECES, WORDS
 from rag.models.fetch import fetch_artifact, import_artifact
 from rag.models.gguf import float_arrays, trained_context
 from rag.models.hub_gguf import is_hub_gguf
-from rag.models.inventory import ModelStatus, Verified, models_status, path, pull, verify
+from rag.models.inventory import (
+    ModelStatus,
+    Verified,
+    identity_here,
+    models_status,
+    path,
+    pull,
+    verify,
+)
 from rag.models.progress import Progress, SilentProgress
 from rag.models.recommended import RECOMMENDED, Recommendation, recommended, total_memory
 from rag.models.resolve import ModelFile, resolve_embedder, resolve_generator
 
 __all__ = [
+    "BLOCK",
     "ENCODER",
+    "PIECES",
     "RECOMMENDED",
-    "TOKENIZER",
+    "WORDS",
     "Artifact",
     "HubFile",
     "Model",
@@ -42,8 +53,10 @@ __all__ = [
     "SilentProgress",
     "Verified",
     "WheelMember",
+    "dequantise",
     "fetch_artifact",
     "float_arrays",
+    "identity_here",
     "import_artifact",
     "is_hub_gguf",
     "models_status",

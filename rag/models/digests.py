@@ -1,7 +1,7 @@
 """Digests of big files, and private folders and atomic writes to keep them in.
 
 Hashing a gigabyte at every start is slow, so a digest is remembered in a small stamp
-together with the size, the modification time and the inode of the file; when any of
+together with the size, the times and the inode of the file; when any of
 them has changed, the file is hashed again. This module does not know what the digests
 ought to be, nor what is in the files.
 """
@@ -99,10 +99,13 @@ class Digests:
             stamp = json.loads(self._stamp(path).read_bytes())
         except (OSError, ValueError):
             return None
-        return stamp if isinstance(stamp, list) and len(stamp) == 4 else None
+        return stamp if isinstance(stamp, list) and len(stamp) == 5 else None
 
 
 def _state(path: Path) -> list[int | str]:
-    """Return what changes when the file does: size, modification time, inode."""
+    """Return what changes when the file does: size, times, inode.
+
+    The modification time can be set back by whoever changed the file; the other cannot.
+    """
     status = path.stat()
-    return [status.st_size, status.st_mtime_ns, status.st_ino]
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]

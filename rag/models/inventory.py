@@ -17,13 +17,14 @@ from rag.models import catalogue
 from rag.models.bringing import bring
 from rag.models.catalogue import Artifact, Kind, Model
 from rag.models.digests import Digests
-from rag.models.e5_folder import stored_digests
+from rag.models.e5_folder import is_whole, stored_digests
 from rag.models.fetch import fetch_artifact
 from rag.models.hub_gguf import LICENCE, all_recorded, is_hub_gguf, recorded
 from rag.models.progress import Progress, SilentProgress
 from rag.models.resolve import (
     ModelFile,
     folder_of,
+    identity_of,
     resolve_embedder,
     resolve_generator,
 )
@@ -51,11 +52,15 @@ class ModelStatus:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A file of the cache, hashed anew; `detail` says what was found."""
+    """A file of the cache, hashed anew; `detail` says what was found.
+
+    `model` is one that needs it: pulling that brings it back.
+    """
 
     artifact: str
     ok: bool
     detail: str
+    model: str = ""
 
 
 def models_status(settings: Settings) -> list[ModelStatus]:
@@ -112,7 +117,7 @@ def verify(name: str | None, settings: Settings) -> list[Verified]:
         if not found and name is not None:
             detail = f"not fetched; rag models pull {model.name}"
             found = [Verified(model.name, False, detail)]
-        results.update((result.artifact, result) for result in found)
+        results.update((r.artifact, dataclasses.replace(r, model=model.name)) for r in found)
     pulled = all_recorded(settings.models) if name is None else []
     return [*results.values(), *_verify_hub(pulled, settings.models)]
 
@@ -135,6 +140,26 @@ def path(name: str, settings: Settings) -> Path:
         raise ModelUnavailable(
             f"{name} is not in {settings.models}", f"Fetch it: rag models pull {name}"
         ) from error
+
+
+def identity_here(settings: Settings) -> str | None:
+    """Return the identity of the embedder that the settings name; makes and fetches nothing.
+
+    `None` where it is not here, or damaged.
+    """
+    model = catalogue.find(settings.embedder)
+    if model is None:
+        offline = dataclasses.replace(settings, offline=True)
+        try:
+            return resolve_embedder(settings.embedder, offline, SilentProgress()).identity
+        except ModelError:
+            return None
+    digests = Digests(settings.models)
+    for route in model.routes:
+        folder = folder_of(model, route, settings.models)
+        if is_whole(folder, route[0].sha256, digests):
+            return identity_of(model.name, route[0].sha256)
+    return None
 
 
 def _hub_status(artifact: Artifact, settings: Settings) -> ModelStatus:
@@ -166,7 +191,7 @@ def _pull_from_hub(
 def _verify_hub(artifacts: Sequence[Artifact | None], cache: Path) -> list[Verified]:
     digests = Digests(cache)
     return [
-        _compare(a.name, cache / a.filename, a.sha256, digests)
+        dataclasses.replace(_compare(a.name, cache / a.filename, a.sha256, digests), model=a.name)
         for a in artifacts
         if a is not None and (cache / a.filename).exists()
     ]

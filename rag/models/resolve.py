@@ -18,7 +18,7 @@ from rag.models.catalogue import Artifact, Kind, Model
 from rag.models.digests import Digests
 from rag.models.e5_folder import assemble, is_whole, rebuild
 from rag.models.fetch import AllFailed, Tried, cached, failure, locked, require_room, try_fetch
-from rag.models.gguf import GGUF_HEADER, GGUF_MAGIC, GGUF_VERSIONS
+from rag.models.gguf import GGUF_HEADER, GGUF_MAGIC, GGUF_VERSIONS, validate
 from rag.models.hub_gguf import fetch_hub_gguf, is_hub_gguf
 from rag.models.progress import Progress
 from rag.settings import Settings
@@ -63,7 +63,7 @@ def resolve_generator(spec: str, settings: Settings, progress: Progress) -> Mode
         path = try_fetch(weights, settings.models, offline=settings.offline, progress=progress)
     except AllFailed as failed:
         raise failure(model.name, [weights], failed.tried, settings.offline) from failed
-    return ModelFile(model.name, str(path), weights.sha256, _identity(model.name, weights.sha256))
+    return ModelFile(model.name, str(path), weights.sha256, identity_of(model.name, weights.sha256))
 
 
 def resolve_embedder(spec: str, settings: Settings, progress: Progress) -> ModelFile:
@@ -113,7 +113,8 @@ def _unknown(spec: str, kind: Kind) -> ModelUnavailable:
     )
 
 
-def _identity(name: str, sha256: str) -> str:
+def identity_of(name: str, sha256: str) -> str:
+    """Return what tells a model's weights apart from others in an index."""
     return f"{name}@{sha256[:12]}"
 
 
@@ -159,7 +160,7 @@ def _build(
 def _embedder_file(model: Model, route: tuple[Artifact, ...], cache: Path) -> ModelFile:
     sha256 = route[0].sha256
     path = str(folder_of(model, route, cache))
-    return ModelFile(model.name, path, sha256, _identity(model.name, sha256))
+    return ModelFile(model.name, path, sha256, identity_of(model.name, sha256))
 
 
 def _hub_gguf(spec: str, settings: Settings, progress: Progress) -> ModelFile:
@@ -168,7 +169,7 @@ def _hub_gguf(spec: str, settings: Settings, progress: Progress) -> ModelFile:
     # The digest says that it is what the hub announced, not that it is a model.
     _own_gguf(path)
     name = spec.rpartition("/")[2].rpartition(":")[2]
-    return ModelFile(spec, str(path), artifact.sha256, _identity(name, artifact.sha256))
+    return ModelFile(spec, str(path), artifact.sha256, identity_of(name, artifact.sha256))
 
 
 def _own_gguf(path: Path) -> ModelFile:
@@ -193,9 +194,13 @@ def _own_gguf(path: Path) -> ModelFile:
             f"{path} is a GGUF file of version {version} with {tensors} tensors",
             f"Versions {GGUF_VERSIONS[0]} and {GGUF_VERSIONS[1]} can be read.",
         )
+    try:
+        validate(path)
+    except (OSError, ValueError) as error:
+        raise ModelCorrupt(f"{path} is damaged: {error}", "Download it again.") from error
     # The head holds the metadata and the tail some weights; hashing all would take seconds.
     digest = hashlib.sha256(head + tail + str(size).encode()).hexdigest()
-    return ModelFile(path.name, str(path.resolve()), None, _identity(path.name, digest))
+    return ModelFile(path.name, str(path.resolve()), None, identity_of(path.name, digest))
 
 
 def _own_folder(folder: Path, digests: Digests) -> ModelFile:
@@ -207,8 +212,20 @@ def _own_folder(folder: Path, digests: Digests) -> ModelFile:
         )
     try:
         telling = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix in TELLING)
+        if pickled := _pickled(telling):
+            raise ModelCorrupt(
+                f"{pickled} may be a pickle, which could run code, and is not loaded",
+                "Save the model as safetensors: model.save_pretrained(FOLDER).",
+            )
         parts = [f"{p.relative_to(folder).as_posix()} {digests.of(p)}\n" for p in telling]
     except OSError as error:
         raise ModelUnavailable(f"{folder} cannot be read: {error}") from error
     digest = hashlib.sha256("".join(parts).encode()).hexdigest()
-    return ModelFile(folder.name, str(folder.resolve()), None, _identity(folder.name, digest))
+    return ModelFile(folder.name, str(folder.resolve()), None, identity_of(folder.name, digest))
+
+
+def _pickled(files: list[Path]) -> Path | None:
+    """Return weights that PyTorch would unpickle, because no safetensors lie beside them."""
+    safe = {p.parent for p in files if p.match("model*.safetensors")}
+    weights = (p for p in files if p.match("pytorch_model*.bin") and p.parent not in safe)
+    return next(weights, None)
