@@ -187,7 +187,7 @@ class Manifest:
     `embedder` and `chunking` are identities (name and digest, or parameters);
     `dimension` is the length of a vector; `created` is an ISO 8601 time in UTC;
     `roots` are the absolute paths that were indexed; `files` maps each file of the
-    index to the SHA-256 of its bytes.
+    index to the SHA-256 of its bytes. `follow_links` says whether symbolic links were followed.
     """
 
     format: int
@@ -200,3 +200,4 @@ class Manifest:
     created: str
     roots: tuple[str, ...]
     files: Mapping[str, str]
+    follow_links: bool = False

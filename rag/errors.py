@@ -96,14 +96,7 @@ class StoreMismatch(StoreError):  # noqa: N818
 
 
 class StoreOutdated(StoreMismatch):
-    """The index was written by an older version of the program.
-
-    `roots` are the paths that it was made of, as far as it tells.
-    """
-
-    def __init__(self, what: str, remedy: str = "", roots: tuple[str, ...] = ()) -> None:
-        super().__init__(what, remedy)
-        self.roots = roots
+    """The index was written by an older version of the program."""
 
 
 class StoreReadOnly(StoreError):  # noqa: N818

@@ -22,7 +22,7 @@ class Kept:
     """Files of one kind, at the most `most` bytes of them.
 
     `kind` and its version are in every file. With `parents` the folders above are made, too.
-    Neither method ever raises for what is wrong with a file or the folder.
+    No method ever raises for what is wrong with a file or the folder.
     """
 
     def __init__(self, folder: Path, kind: str, most: int, *, parents: bool = False) -> None:
@@ -35,17 +35,37 @@ class Kept:
     def find(self, key: Mapping[str, object]) -> bytes | None:
         """Return what was kept under a key, `None` where there is nothing whole."""
         path = self._path(key)
-        try:
-            data = path.read_bytes()
-            head, rest = data[: len(self._head)], memoryview(data)[len(self._head) :]
-            digest, content = rest[:DIGEST_BYTES], rest[DIGEST_BYTES:]
-            if head == self._head and _digest(path, content) == digest:
+        with suppress(OSError):
+            content = self._content(path)
+            if content is not None:
                 os.utime(path)
                 return bytes(content)
             path.unlink()
-        except OSError:
-            pass
         return None
+
+    def files(self) -> list[Path]:
+        """List what is kept, whole or not."""
+        return sorted(self._folder.glob(f"*{self._suffix}")) if self._folder.is_dir() else []
+
+    def damaged(self) -> list[Path]:
+        """List what would not be given out."""
+        return [path for path in self.files() if not self._is_whole(path)]
+
+    def _is_whole(self, path: Path) -> bool:
+        try:
+            return self._content(path) is not None
+        except FileNotFoundError:
+            return True  # it made room meanwhile
+        except OSError:
+            return False
+
+    def _content(self, path: Path) -> memoryview | None:
+        """Read a file; `None` where it is not what was written."""
+        data = path.read_bytes()
+        head, rest = data[: len(self._head)], memoryview(data)[len(self._head) :]
+        digest, content = rest[:DIGEST_BYTES], rest[DIGEST_BYTES:]
+        sound = head == self._head and _digest(path, content) == digest
+        return content if sound else None
 
     def keep(self, key: Mapping[str, object], content: bytes) -> None:
         """Keep something, and let go of the oldest where there is no room for it."""
@@ -72,7 +92,7 @@ class Kept:
         return self._folder / (hashlib.sha256(told.encode()).hexdigest() + self._suffix)
 
     def _make_room(self, wanted: int) -> None:
-        stats = [(path.stat(), path) for path in self._folder.glob(f"*{self._suffix}")]
+        stats = [(path.stat(), path) for path in self.files()]
         found = sorted((stat.st_mtime_ns, stat.st_size, path) for stat, path in stats)
         total = sum(size for _, size, _ in found) + wanted
         for _, size, path in found:

@@ -24,6 +24,11 @@ FOLDER = "answers"
 MOST_BYTES = 20_000_000  # some hundreds of answers, with all that was found for each
 
 
+def kept_beside(text: Database) -> Kept:
+    """Return where the answers over an index lie, whose text file is `text`."""
+    return Kept(text.path.parent / FOLDER, "answer 1", MOST_BYTES)
+
+
 class Remembered:
     """The answers over one generation of an index, whose text file is `text`.
 
@@ -33,7 +38,7 @@ class Remembered:
     def __init__(self, text: Database, about: Mapping[str, object]) -> None:
         self._text = text
         self._about = {**about, "program": program()}
-        self._kept = Kept(text.path.parent / FOLDER, "answer 1", MOST_BYTES)
+        self._kept = kept_beside(text)
 
     def find(self, question: str) -> Answer | None:
         """Return the answer to a question, `None` where it was not asked before."""

@@ -29,10 +29,9 @@ from rag.errors import (
     StoreError,
     StoreMismatch,
     StoreMissing,
-    StoreOutdated,
 )
 from rag.generation import Generator, LlamaGenerator, states_of_user
-from rag.index import Database, Index, Previous
+from rag.index import Database, Index, Previous, sources_of
 from rag.ingest import Report, index_documents
 from rag.models import ModelFile, Progress, resolve_embedder, resolve_generator
 from rag.reading import file_id
@@ -44,7 +43,9 @@ from rag.spans import Reader, SpanReader
 
 T = TypeVar("T")
 # Settings that change no answer.
-UNTOLD = frozenset({"store", "documents", "models", "offline", "max_file_mb", "remember"})
+UNTOLD = frozenset(
+    {"store", "documents", "models", "offline", "max_file_mb", "remember", "follow_links"}
+)
 
 
 class Session:
@@ -202,12 +203,9 @@ class Session:
         Raises like `index_documents`; the index then stays as it was.
         """
         default = [self.settings.documents] if self.settings.documents else []
-        report = self.index_documents(roots or self.last_roots() or default)
+        report = self.index_documents(roots or self.as_before() or default)
         if report.written:
-            for name in ("index", "_previous"):
-                if name in self.__dict__:
-                    self.__dict__[name].close()
-            self._forget("answerer", "within", "index", "_previous")
+            self._close()
         return report
 
     def _forget(self, *names: str) -> None:
@@ -229,6 +227,7 @@ class Session:
         """
         start = time.perf_counter()
         question = checked(question)
+        self._verify()
         before = None if fresh else self._remembered()
         found = before and before.find(question)
         if found:
@@ -239,6 +238,23 @@ class Session:
         if remembered := self._remembered():
             remembered.keep(question, answer)
         return answer
+
+    def _verify(self) -> None:
+        """Raise `StoreCorrupt` where the open index was damaged; it is opened anew then."""
+        if "index" not in self.__dict__:
+            return
+        try:
+            self.index.verify()
+        except StoreCorrupt:
+            self._close()
+            raise
+
+    def _close(self) -> None:
+        """Let go of the index and of what was made over it."""
+        for name in ("index", "_previous"):
+            if name in self.__dict__:
+                self.__dict__[name].close()
+        self._forget("answerer", "within", "index", "_previous")
 
     def _remembered(self) -> Remembered | None:
         """Return the answers over the index in use; `None` where there are none to be had."""
@@ -276,6 +292,7 @@ class Session:
 
     def search(self, question: str) -> Found:
         """Find hits and evidence for a question, without a generator."""
+        self._verify()
         return retrieve(
             question,
             self.index,
@@ -320,16 +337,24 @@ class Session:
         embedder = Awaited(self._embedder_file.identity, lambda: self.embedder)
         return index_documents(roots, self.settings, embedder, self._progress, rebuild=rebuild)
 
-    def last_roots(self) -> list[Path]:
-        """Return the paths that the present index was made of; none where there is none."""
+    def as_before(self) -> list[Path]:
+        """Return the paths that the present index was made of; follow links if it did.
+
+        Nothing where there is no index. Raises `StoreCorrupt` where it is too damaged to tell:
+        other documents must not take its place unasked.
+        """
+        store = self.settings.store
         try:
-            previous = Previous.open(self.settings.store)
-        except StoreOutdated as outdated:
-            return [Path(root) for root in outdated.roots]
-        except (StoreMissing, StoreCorrupt, StoreMismatch):
+            Previous.open(store).close()
+        except StoreMissing:
             return []
-        previous.close()
-        return [Path(root) for root in previous.manifest.roots]
+        except (StoreCorrupt, StoreMismatch) as error:
+            if not sources_of(store)[0]:
+                raise StoreCorrupt(error.what, "Run: rag index --rebuild FOLDER") from error
+        roots, follow_links = sources_of(store)
+        if follow_links:
+            self.settings = replace(self.settings, follow_links=True)
+        return [Path(root) for root in roots]
 
     def stale(self, answer: Answer) -> list[str]:
         """Name the cited files that are no longer what was indexed, or are gone."""

@@ -69,7 +69,8 @@ class Settings:
     `strictness` (low, normal, high) says how readily the program refuses, `generator_reads`
     (auto, always, never) whether the generator answers from passages in its own words or
     the span reader's slices stand. `remember` keeps answers beside the index, for when the
-    same question is asked again.
+    same question is asked again. `follow_links` reads what symbolic links below the documents'
+    folders lead to.
     """
 
     store: Path
@@ -90,6 +91,7 @@ class Settings:
     strictness: str = "normal"
     generator_reads: str = "auto"
     remember: bool = True
+    follow_links: bool = False
 
     @staticmethod
     def load(

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -33,7 +35,18 @@ from rag.errors import (
     StoreOutdated,
     StoreReadOnly,
 )
-from rag.index import FORMAT, Entry, Index, database, quantised, store, verifying, writing
+from rag.index import (
+    FORMAT,
+    Entry,
+    Index,
+    database,
+    locking,
+    quantised,
+    sources_of,
+    store,
+    verifying,
+    writing,
+)
 from rag.index import vectors as vectors_module
 from rag.index.draft import VectorDraft, load_vectors
 from rag.index.quantised import QuantisedVectors
@@ -582,9 +595,9 @@ def test_an_older_format_is_called_so(copy: Path) -> None:
     manifest.write_text(json.dumps({**raw, "format": FORMAT - 1}), encoding="utf-8")
     pointer["manifest"] = store.sha256(manifest)
     (copy / "CURRENT").write_text(json.dumps(pointer), encoding="utf-8")
-    with pytest.raises(StoreOutdated, match=rf"format {FORMAT - 1}.*rag index --rebuild") as error:
+    with pytest.raises(StoreOutdated, match=rf"format {FORMAT - 1}.*rag index --rebuild"):
         Index.load(copy)
-    assert error.value.roots == ("/somewhere",)
+    assert sources_of(copy) == (("/somewhere",), False)
 
 
 def test_documents_are_selected_by_name_language_and_date(tmp_path: Path) -> None:
@@ -730,7 +743,7 @@ def test_the_command_that_is_named_mends_it(copy: Path, name: str) -> None:
 def test_text_and_vectors_that_disagree_are_refused(index: Index) -> None:
     one = VectorIndex.build(unit([1, 0]), [1], 2)
     with pytest.raises(StoreCorrupt, match="do not agree"):
-        Index(index.manifest, index.text, one, one)
+        Index(index.manifest, index.text, one, one, index._watched)
 
 
 # Writing
@@ -816,7 +829,7 @@ from pathlib import Path
 from rag.index import commit, writing
 folder = Path(sys.argv[1])
 def fill(generation):
-    (generation / "half").write_text("x")
+    (generation / "text.sqlite").write_text("x")
     os._exit(9)
 with writing(folder, lambda text: None):
     commit(folder, None, fill)
@@ -826,7 +839,7 @@ with writing(folder, lambda text: None):
 def test_what_a_killed_writer_left_is_removed_by_the_next(copy: Path) -> None:
     done = subprocess.run([sys.executable, "-c", DIES, str(copy)], check=False)
     assert done.returncode == 9
-    assert (copy / "g000002" / "half").exists()
+    assert (copy / "g000002" / "text.sqlite").exists()
     assert names_in(copy) == sorted(TEXTS)
     with writing(copy, pytest.fail):  # the dead writer holds no lock
         save(copy, [entry("new.txt", "Everything is new here.")])
@@ -919,7 +932,25 @@ def test_the_second_writer_waits_and_says_so(tmp_path: Path) -> None:
     assert entered.wait(30)
     thread.join()
     assert len(notes) == 1
+    assert re.search(rf"process \({os.getpid()}, since \d\d:\d\d:\d\d\) is writing", notes[0])
     assert "waiting" in notes[0]
+    assert not (tmp_path / ".holder").exists()
+
+
+@pytest.mark.parametrize("told", ["", "[]", "{", '{"pid": "x", "since": 3}', '{"pid": 7}'])
+def test_a_holder_that_nobody_can_read_is_not_named(tmp_path: Path, told: str) -> None:
+    (tmp_path / ".holder").write_text(told, encoding="utf-8")
+    assert locking._holder(tmp_path) == ""
+
+
+def test_the_holder_is_written_through_no_link(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    store = tmp_path / "store"
+    store.mkdir()
+    (store / ".holder").symlink_to(tmp_path / "notes.txt")
+    with writing(store, pytest.fail):
+        pass
+    assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "mine"
 
 
 def test_a_writer_that_fails_gives_the_lock_back(tmp_path: Path) -> None:
@@ -936,8 +967,8 @@ def test_a_reader_that_meets_a_swap_looks_again(
     real = store.current
     swaps: list[Callable[[], None]] = [lambda: save(copy, [entry("new.txt", "All is new.")])]
 
-    def current(folder: Path) -> object:
-        found = real(folder)
+    def current(folder: Path, **given: Any) -> object:
+        found = real(folder, **given)
         if swaps:
             swaps.pop()()  # a writer finishes between our look at the pointer and the files
         return found

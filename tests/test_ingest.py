@@ -24,6 +24,7 @@ from rag.index import Index
 from rag.ingest import Report, files_of, index_documents
 from rag.language import sound, words
 from rag.retrieve import retrieve
+from rag.session import Session
 from rag.settings import Settings
 
 Run = Callable[..., Report]
@@ -494,7 +495,62 @@ def test_hidden_files_and_links_are_left_out(run: Run, tmp_path: Path) -> None:
     (folder / "linked").symlink_to(tmp_path / "outside")
     (folder / "circle").symlink_to(folder)
     (folder / "dangling.txt").symlink_to(tmp_path / "nowhere")
-    assert run(folder).added == ("seen.txt",)
+    report = run(folder)
+    assert (report.added, report.links) == (("seen.txt",), 4)
+
+
+def test_what_a_killed_run_left_goes_though_nothing_has_changed(
+    run: Run, small_documents: Path, settings: Settings
+) -> None:
+    """Killed behind the swap of the pointer, the old generation stays; nothing is new then."""
+    run(small_documents)
+    left = [settings.store / name for name in ("g000000", "g000099")]
+    for folder in left:
+        folder.mkdir()
+        (folder / "text.sqlite").touch()
+    (settings.store / "CURRENT.new").touch()
+    (settings.store / ".verified.x1y2").touch()
+    assert not run(small_documents).written
+    names = {path.name for path in settings.store.iterdir()}
+    assert names - {".verified"} == {"CURRENT", ".lock", "g000001"}
+
+
+def test_links_are_followed_where_it_is_wanted(
+    settings: Settings, embedder: FakeEmbedder, progress: RecordingProgress, tmp_path: Path
+) -> None:
+    folder = tmp_path / "d"
+    write(folder, seen="This one is seen.")
+    write(tmp_path / "outside" / ".git", hidden="This one is not.")
+    write(tmp_path / "outside", secret="And this is elsewhere.")
+    (folder / "later.txt").symlink_to(tmp_path / "outside" / "secret.txt")
+    (folder / "linked").symlink_to(tmp_path / "outside")
+    (folder / "again").symlink_to(tmp_path / "outside")
+    (tmp_path / "outside" / "back").symlink_to(folder)
+    (folder / "circle").symlink_to(folder)
+    (folder / "itself.txt").symlink_to(folder / "itself.txt")
+    (folder / "dangling.txt").symlink_to(tmp_path / "nowhere")
+    following = replace(settings, follow_links=True)
+    report = index_documents([folder], following, embedder, progress)
+    # `again` comes before `linked`; what is found without a link, or was by one, has no other name.
+    assert report.added == ("again/secret.txt", "seen.txt")
+    assert [line.partition(" ")[0] for line in report.failed] == ["dangling.txt", "itself.txt"]
+    assert report.links == 0
+
+
+def test_what_links_was_made_with_is_remembered(
+    settings: Settings, embedder: FakeEmbedder, progress: RecordingProgress, tmp_path: Path
+) -> None:
+    write(tmp_path / "d", seen="This one is seen.")
+    write(tmp_path / "outside", secret="And this is elsewhere.")
+    (tmp_path / "d" / "one.txt").symlink_to(tmp_path / "outside" / "secret.txt")
+    roots, following = [tmp_path / "d"], replace(settings, follow_links=True)
+    assert index_documents(roots, following, embedder, progress).manifest.follow_links
+    assert not index_documents(roots, following, embedder, progress).written
+    session = Session(settings, progress)
+    assert session.as_before() == roots
+    assert session.settings.follow_links
+    without = index_documents(roots, settings, embedder, progress)
+    assert (without.forgotten, without.links) == (("one.txt",), 1)
 
 
 def test_a_root_may_be_a_link(run: Run, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ A store is a folder with one generation folder in use and a pointer file that na
 
     vectorstore/CURRENT              {"generation": "g000002", "manifest": "<sha256>"}
     vectorstore/.verified            size, times and inode of each file when it was hashed
+    vectorstore/.lock, .holder       who writes holds the lock, and says who it is
     vectorstore/g000002/chunks.faiss     one unit vector a chunk
     vectorstore/g000002/sentences.faiss  one unit vector a sentence
     vectorstore/g000002/text.sqlite      documents, chunks, sentences, keyword index
@@ -21,7 +22,7 @@ and words, and names the texts that need a vector.
     entries    what is put in        schema, rows, database   the text file, written and read
     vectors    exact search          stored, quantised        search among many vectors
     draft      a generation in the making    previous         the one it is made from
-    store      generations and the pointer   verifying        digests
+    store      generations and the pointer   verifying        digests     locking     one writer
     core       `Index`
 """
 
@@ -29,8 +30,9 @@ from rag.index.core import Index
 from rag.index.database import Database, Listed, Sentence
 from rag.index.draft import Draft
 from rag.index.entries import Entry, Part, Span, Spans
+from rag.index.locking import writing
 from rag.index.previous import Previous
-from rag.index.store import FORMAT, commit, writing
+from rag.index.store import FORMAT, clear, commit, discard, leftovers, sources_of, sweep
 from rag.index.vectors import Vectors
 
 __all__ = [
@@ -46,6 +48,11 @@ __all__ = [
     "Span",
     "Spans",
     "Vectors",
+    "clear",
     "commit",
+    "discard",
+    "leftovers",
+    "sources_of",
+    "sweep",
     "writing",
 ]

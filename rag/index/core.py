@@ -6,6 +6,7 @@ Joins vectors, text and manifest. Knows no embedder: `check` compares identities
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from rag.index.entries import Entry
 from rag.index.rows import CHUNKS, SENTENCES
 from rag.index.schema import REBUILD
 from rag.index.vectors import SearchedVectors, Vectors, cosines
+from rag.index.verifying import Trust, Watched
 
 
 class Index:
@@ -29,6 +31,7 @@ class Index:
         text: Database,
         chunks: SearchedVectors,
         sentences: SearchedVectors,
+        watched: Watched,
     ) -> None:
         # The sentences are not counted in the text: that would read them all.
         counts = (manifest.documents, manifest.chunks, manifest.sentences)
@@ -38,29 +41,27 @@ class Index:
         self.text = text
         self._chunks = chunks
         self._sentences = sentences
+        self._watched = watched
 
     @classmethod
-    def load(cls, store: Path) -> Index:
+    def load(cls, store: Path, *, trust: Trust = "large") -> Index:
         """Open the generation in use, every file checked against its digest.
 
-        Raises `StoreMissing`, `StoreCorrupt` or `StoreMismatch`.
+        `trust` says when a file that looks as it did is not hashed again. Raises
+        `StoreMissing`, `StoreCorrupt` or `StoreMismatch`.
         """
-        for last in (False, True):
-            try:
-                folder, manifest = disk.current(store)
-                return cls(
-                    manifest,
-                    Database.open(folder / TEXT),
-                    load_vectors(folder, CHUNKS),
-                    load_vectors(folder, SENTENCES),
-                )
-            except (StoreCorrupt, OSError) as error:
-                # A writer may have swapped the generation while we were reading the old one.
-                if last and isinstance(error, StoreCorrupt):
-                    raise
-                if last:
-                    raise StoreCorrupt(f"The index is damaged: {error}", REBUILD) from error
-        raise AssertionError("unreachable")
+
+        def opened() -> Index:
+            folder, manifest = disk.current(store, trust=trust)
+            with ExitStack() as undo:
+                watched = undo.enter_context(closing(Watched(folder, manifest.files)))
+                text = undo.enter_context(closing(Database.open(folder / TEXT)))
+                chunks, sentences = (load_vectors(folder, name) for name in (CHUNKS, SENTENCES))
+                index = cls(manifest, text, chunks, sentences, watched)
+                undo.pop_all()
+            return index
+
+        return disk.settled(store, opened)
 
     @staticmethod
     def save(
@@ -71,6 +72,7 @@ class Index:
         dimension: int,
         chunking: str,
         roots: Sequence[str],
+        follow_links: bool = False,
     ) -> Manifest:
         """Write a new generation of these entries; the caller holds the write lock."""
 
@@ -86,6 +88,7 @@ class Index:
             dimension=dimension,
             chunking=chunking,
             roots=roots,
+            follow_links=follow_links,
         )
 
     @staticmethod
@@ -98,6 +101,7 @@ class Index:
         dimension: int,
         chunking: str,
         roots: Sequence[str],
+        follow_links: bool = False,
     ) -> Manifest:
         """Write a new generation, made by `fill` from the one in the folder `old`.
 
@@ -127,6 +131,7 @@ class Index:
                 created=datetime.now(UTC).isoformat(timespec="seconds"),
                 roots=tuple(roots),
                 files=dict(files),
+                follow_links=follow_links,
             )
 
         return disk.commit(store, manifest, make)
@@ -135,9 +140,20 @@ class Index:
         """Raise `StoreMismatch` unless the index was made with these."""
         disk.check(self.manifest, embedder, chunking)
 
+    def verify(self) -> None:
+        """Raise `StoreCorrupt` where a file is no longer what was opened.
+
+        Costs a look at each file, unless one has been touched.
+        """
+        try:
+            self._watched.verify(REBUILD)
+        except OSError as error:
+            raise StoreCorrupt(f"The index is damaged: {error}", REBUILD) from error
+
     def close(self) -> None:
-        """Close the database file."""
+        """Close the files."""
         self.text.close()
+        self._watched.close()
 
     def search_chunks(
         self, vector: Vectors, k: int, within: Collection[int] | None = None

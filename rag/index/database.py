@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +28,9 @@ SELECT c.id, c.name, d.digest, d.path, c.start, c."end", c.page, c.text, c.conte
 FROM chunks c JOIN documents d ON d.id = c.document
 WHERE c.id IN (SELECT value FROM json_each(?))
 """
+_DOCUMENTS = (
+    "SELECT id, source, digest, path, title, text, page_starts, date, language FROM documents"
+)
 
 
 class Sentence(NamedTuple):
@@ -282,20 +285,17 @@ class Database:
 
     def documents(self) -> list[tuple[int, Document, str]]:
         """Return `(row, document, source)` for each document, by name."""
-        rows = self._rows(
-            "SELECT id, source, digest, path, title, text, page_starts, date, language "
-            "FROM documents ORDER BY path"
-        )
-        return [
-            (
-                int(str(row)),
-                Document(
-                    str(i), str(p), str(t), str(x), tuple(json.loads(str(s))), str(day), str(code)
-                ),
-                decoded(src),
-            )
-            for row, src, i, p, t, x, s, day, code in rows
-        ]
+        return [_document(values) for values in self._rows(f"{_DOCUMENTS} ORDER BY path")]
+
+    def each_document(self) -> Iterator[tuple[Document, str]]:
+        """Yield each document and its source, by name, one at a time."""
+        for path, _, _ in self.origins():
+            for values in self._rows(f"{_DOCUMENTS} WHERE path = ?", (path,)):
+                yield _document(values)[1:]
+
+    def contradictions(self) -> list[str]:
+        """List what SQLite finds wrong inside the file."""
+        return [str(line) for (line,) in self._rows("PRAGMA quick_check") if line != "ok"]
 
     def names(self) -> list[Listed]:
         """Describe each document, by name."""
@@ -319,6 +319,16 @@ class Database:
         """Return the row ids of a document's chunks, in the order of the text."""
         rows = self._rows("SELECT id FROM chunks WHERE document = ? ORDER BY start", (document,))
         return [int(str(row[0])) for row in rows]
+
+
+def _document(values: Sequence[object]) -> tuple[int, Document, str]:
+    """Return row, document and source of a row of `_DOCUMENTS`."""
+    row, source, digest, path, title, text, starts, date, language = values
+    pages = tuple(json.loads(str(starts)))
+    document = Document(
+        str(digest), str(path), str(title), str(text), pages, str(date), str(language)
+    )
+    return int(str(row)), document, decoded(source)
 
 
 def _passes(name: str, pattern: str) -> bool:

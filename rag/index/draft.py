@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
@@ -48,8 +49,14 @@ class Draft:
     def __init__(self, folder: Path, old: Path | None, dimension: int) -> None:
         if old is not None:
             shutil.copyfile(old / TEXT, folder / TEXT)
-        self._rows = Rows.open(folder / TEXT)
-        self._vectors = {name: VectorDraft(folder, name, dimension, old) for name in TABLES}
+        # On a full disk each of these may fail, and the others must not stay open.
+        with ExitStack() as undo:
+            self._rows = undo.enter_context(closing(Rows.open(folder / TEXT)))
+            self._vectors = {
+                name: undo.enter_context(closing(VectorDraft(folder, name, dimension, old)))
+                for name in TABLES
+            }
+            undo.pop_all()
 
     def remove(self, paths: Collection[str]) -> None:
         """Forget the documents of those names."""
@@ -137,11 +144,13 @@ class VectorDraft:
             self._lists = index_file(old, name)
             for path in (stored.vector_file, stored.id_file):
                 shutil.copyfile(path(old, name), path(folder, name))
-        self._file = VectorFile(folder, name, dimension)
-        if old is not None and self._lists is None:
-            exact = VectorIndex.load(index_file(old, name))
-            ids = exact.ids().tolist()
-            self._file.append(ids, exact.vectors(ids))
+        with ExitStack() as undo:
+            self._file = undo.enter_context(closing(VectorFile(folder, name, dimension)))
+            if old is not None and self._lists is None:
+                exact = VectorIndex.load(index_file(old, name))
+                ids = exact.ids().tolist()
+                self._file.append(ids, exact.vectors(ids))
+            undo.pop_all()
         self._first = len(self._file.ids)
 
     @property

@@ -14,6 +14,7 @@ from rag.index import store as disk
 from rag.index.database import Database
 from rag.index.draft import TABLES, TEXT, load_vectors
 from rag.index.vectors import SearchedVectors, Vectors
+from rag.index.verifying import Trust
 
 
 class Previous:
@@ -26,17 +27,23 @@ class Previous:
         self._store = store
 
     @classmethod
-    def open(cls, store: Path) -> Previous:
+    def open(cls, store: Path, *, unverified: bool = False) -> Previous:
         """Open the generation in use; files that look unchanged are trusted.
 
-        Raises `StoreMissing`, `StoreCorrupt` or `StoreMismatch`.
+        `unverified` opens what is known to be damaged, for what can still be read. Raises
+        `StoreMissing`, `StoreCorrupt` or `StoreMismatch`.
         """
-        folder, manifest = disk.current(store, trusting=True)
-        return cls(store, folder, manifest, Database.open(folder / TEXT))
 
-    def verify(self) -> None:
+        def opened() -> Previous:
+            trust: Trust = "blindly" if unverified else "always"
+            folder, manifest = disk.current(store, trust=trust)
+            return cls(store, folder, manifest, Database.open(folder / TEXT))
+
+        return disk.settled(store, opened)
+
+    def verify(self, *, trust: Trust = "large") -> None:
         """Check every file as an index does before it is used; raises `StoreCorrupt`."""
-        disk.current(self._store)
+        disk.current(self._store, trust=trust)
 
     def check(self, embedder: str, chunking: str) -> None:
         """Raise `StoreMismatch` unless it was made with these."""

@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,8 +68,9 @@ class Rows:
     def open(cls, path: Path) -> Rows:
         """Open a file for writing; one that does not exist is made. Raises OSError."""
         new = not path.exists()
-        with as_os_errors(path):
+        with as_os_errors(path), ExitStack() as undo:
             db = sqlite3.connect(path, isolation_level=None)
+            undo.callback(db.close)
             for pragma in (
                 "journal_mode=OFF",
                 "synchronous=OFF",  # the caller syncs the finished file
@@ -80,7 +81,9 @@ class Rows:
             if new:
                 db.executescript(SCHEMA)
             db.execute("BEGIN")
-        return cls(db, path)
+            rows = cls(db, path)
+            undo.pop_all()
+        return rows
 
     # Documents
 

@@ -5,17 +5,17 @@ Knows files, digests and the lock; knows nothing of what is in them.
 
 from __future__ import annotations
 
-import errno
+import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 from filelock import FileLock, Timeout
 
 from rag.datatypes import Manifest
@@ -25,58 +25,18 @@ from rag.errors import (
     StoreMismatch,
     StoreMissing,
     StoreOutdated,
-    StoreReadOnly,
 )
+from rag.index.locking import HOLDER, LOCK, cannot_write, sync, write
 from rag.index.schema import REBUILD
-from rag.index.verifying import remember, sha256, stamps_of, verify
+from rag.index.verifying import STAMPS, Trust, remember, sha256, stamps_of, verify
 
+T = TypeVar("T")
 FORMAT = 3
 POINTER = "CURRENT"
 MANIFEST = "manifest.json"
 _GENERATION = re.compile(r"^g(\d{6,})$")
-
-
-def sync(path: Path) -> None:
-    """Force a file or a folder to the disk; raises OSError."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def writing(store: Path, note: Callable[[str], None]) -> Iterator[None]:
-    """Hold the store's write lock; waits for another writer, saying so once.
-
-    Raises `StoreReadOnly` where the folder cannot be made or written.
-    """
-    try:
-        store.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = FileLock(store / ".lock", mode=0o600)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            note(f"Another process is writing {store}; waiting for it.")
-            lock.acquire()
-    except OSError as error:
-        raise cannot_write(store, error) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def cannot_write(store: Path, error: OSError) -> StoreError:
-    """Word a failure to write: no room, or no right to."""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return StoreError(
-            f"The disk that holds {store} is full", "Free some space and run the command again."
-        )
-    return StoreReadOnly(
-        f"The index folder {store} cannot be written: {error.strerror or error}",
-        "Name another one with --store FOLDER.",
-    )
+# What lies in the folder of a generation, whole or half written.
+_OURS = re.compile(r"^(manifest\.json|answers|text\.sqlite.*|(chunks|sentences)\.(faiss|f32|ids))$")
 
 
 def commit(
@@ -93,19 +53,19 @@ def commit(
     name = f"g{_last_generation(store) + 1:06d}"
     folder = store / name
     try:
-        _remove_unused(store)
+        clear(store)
         folder.mkdir(mode=0o700)
         fill(folder)
         files = {p.name: sha256(p) for p in sorted(folder.iterdir())}
         result = manifest(folder, files)
-        _write(folder / MANIFEST, json.dumps(asdict(result), indent=1))
+        write(folder / MANIFEST, json.dumps(asdict(result), indent=1))
         for path in folder.iterdir():
             path.chmod(0o600)
             sync(path)
         sync(folder)
         stamps = stamps_of(folder, files)
         pointer = {"generation": name, "manifest": sha256(folder / MANIFEST)}
-        _write(store / f"{POINTER}.new", json.dumps(pointer))
+        write(store / f"{POINTER}.new", json.dumps(pointer))
         (store / f"{POINTER}.new").replace(store / POINTER)
         sync(store)
     except OSError as error:
@@ -115,15 +75,8 @@ def commit(
         _abandon(store, name)
         raise
     remember(store, folder, stamps)
-    _remove_unused(store)
+    clear(store)
     return result
-
-
-def _write(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _generations(store: Path) -> list[str]:
@@ -135,21 +88,95 @@ def _last_generation(store: Path) -> int:
     return max((int(name[1:]) for name in names), default=0)
 
 
-def _remove_unused(store: Path) -> None:
-    """Remove the generations that nothing points to: old ones and a crash's leftovers.
+def leftovers(store: Path) -> list[Path]:
+    """List what runs that were broken off have left; nothing while somebody writes."""
+    if not (store / LOCK).is_file():
+        return []
+    try:
+        with FileLock(store / LOCK, mode=0o600).acquire(timeout=0):
+            return _unused(store)
+    except (Timeout, OSError):
+        return []
 
-    Nothing is removed where the pointer is damaged: a rebuild has to get past it, and
-    what it named may be wanted until the new pointer is there.
+
+def sweep(store: Path) -> None:
+    """Remove leftovers, unless somebody writes: then they may be in use. Raises `StoreError`."""
+    with _alone(store):
+        clear(store)
+        (store / HOLDER).unlink(missing_ok=True)
+
+
+def discard(store: Path) -> None:
+    """Remove a whole store, unless somebody writes it. Raises `StoreError` and OSError."""
+    with _alone(store):
+        shutil.rmtree(store)
+
+
+@contextmanager
+def _alone(store: Path) -> Iterator[None]:
+    try:
+        with FileLock(store / LOCK, mode=0o600).acquire(timeout=0):
+            yield
+    except Timeout as error:
+        raise StoreError(f"Another process is writing {store}", "Try again later.") from error
+
+
+def clear(store: Path) -> None:
+    """Remove what runs that were broken off have left, and old generations.
+
+    The caller holds the lock.
+    """
+    for path in _unused(store):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != HOLDER:
+            path.unlink(missing_ok=True)
+
+
+def _unused(store: Path) -> list[Path]:
+    """List what is in a store and not in use.
+
+    Nothing where the pointer is damaged: a rebuild has to get past it, and what it named may
+    be wanted until the new pointer is there. A folder with anything in it that no generation
+    has is somebody else's, whatever its name.
     """
     try:
         current = _pointer(store)["generation"]
     except StoreMissing:
-        current = None
-    except StoreCorrupt:
-        return
-    for name in _generations(store):
-        if name != current:
-            shutil.rmtree(store / name, ignore_errors=True)
+        current = ""
+    except StoreError:
+        return []
+    return [
+        path
+        for path in sorted(store.iterdir())
+        if (_GENERATION.match(path.name) and path.name != current and _is_ours(path))
+        or path.name in {f"{POINTER}.new", HOLDER}
+        or path.name.startswith(f"{STAMPS}.")
+    ]
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        return all(_OURS.match(path.name) for path in folder.iterdir())
+    except OSError:
+        return False
+
+
+def sources_of(store: Path) -> tuple[tuple[str, ...], bool]:
+    """Return what the index in use was made of, and whether links were followed for it.
+
+    Nothing where its manifest cannot be believed. Its other files may be damaged, and it may
+    be of another format.
+    """
+    try:
+        pointer = _pointer(store)
+        data = (store / pointer["generation"] / MANIFEST).read_bytes()
+        if hashlib.sha256(data).hexdigest() != pointer["manifest"]:
+            return (), False
+        told = json.loads(data)
+        return tuple(map(str, told["roots"])), bool(told.get("follow_links"))
+    except (StoreError, OSError, ValueError, TypeError, KeyError, AttributeError):
+        return (), False
 
 
 def _abandon(store: Path, name: str) -> None:
@@ -182,18 +209,43 @@ def _pointer(store: Path) -> dict[str, Any]:
     return dict(value)
 
 
+def settled(store: Path, opened: Callable[[], T]) -> T:
+    """Open something of the generation in use, and again where a writer swapped it meanwhile.
+
+    Raises what `opened` raises, an OSError as `StoreCorrupt`.
+    """
+    while True:
+        pointed = _pointed(store)
+        try:
+            return opened()
+        except (StoreCorrupt, OSError) as error:
+            if _pointed(store) != pointed:
+                continue
+            if isinstance(error, StoreCorrupt):
+                raise
+            raise StoreCorrupt(f"The index is damaged: {error}", REBUILD) from error
+
+
+def _pointed(store: Path) -> bytes:
+    """Return the pointer's bytes as they are, b"" where there are none."""
+    try:
+        return (store / POINTER).read_bytes()
+    except OSError:
+        return b""
+
+
 def _other_format(store: Path, raw: Mapping[str, Any]) -> StoreMismatch:
     found = raw.get("format")
     what = f"The index in {store} has format {found}, this program reads {FORMAT}"
     if isinstance(found, int) and found < FORMAT:
-        return StoreOutdated(what, REBUILD, tuple(map(str, raw.get("roots", ()))))
+        return StoreOutdated(what, REBUILD)
     return StoreMismatch(what, REBUILD)
 
 
-def current(store: Path, *, trusting: bool = False) -> tuple[Path, Manifest]:
+def current(store: Path, *, trust: Trust = "large") -> tuple[Path, Manifest]:
     """Return the folder in use and its manifest, every file checked against its digest.
 
-    `trusting` takes a file that looks as it did when it was hashed last for unchanged.
+    `trust` says when a file that looks as it did when it was hashed last is unchanged.
     Raises `StoreMissing`, `StoreCorrupt`, or `StoreMismatch` for another format.
     """
     pointer = _pointer(store)
@@ -202,11 +254,13 @@ def current(store: Path, *, trusting: bool = False) -> tuple[Path, Manifest]:
         if sha256(folder / MANIFEST) != pointer["manifest"]:
             raise StoreCorrupt(f"{folder / MANIFEST} was changed", REBUILD)
         raw = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if not isinstance(raw, dict):
+            raise TypeError("its manifest is no object")
         if raw.get("format") != FORMAT:
             raise _other_format(store, raw)
-        manifest = Manifest(**{**raw, "roots": tuple(raw["roots"])})
-        verify(store, folder, manifest.files, REBUILD, trusting=trusting)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        manifest = msgspec.convert(raw, Manifest)
+        verify(store, folder, manifest.files, REBUILD, trust=trust)
+    except (OSError, ValueError, TypeError, KeyError, msgspec.MsgspecError) as error:
         raise StoreCorrupt(f"The index in {folder} is damaged: {error}", REBUILD) from error
     return folder, manifest
 

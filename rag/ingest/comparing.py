@@ -46,7 +46,7 @@ def compare(
             continue
         digest, source = known[file.name]
         try:
-            same = file_id(file.path, file.name, max_bytes=max_bytes) == digest
+            same = file_id(file.place, file.name, max_bytes=max_bytes) == digest
         except ReadingError as error:
             telling.fail(str(error), file.size)
             continue
@@ -55,8 +55,8 @@ def compare(
             continue
         telling.advance(file.size)
         kept.add(file.name)
-        if str(file.path) != source:
-            moved[file.name] = str(file.path)
+        if file.place != source:
+            moved[file.name] = file.place
     return Compared(
         frozenset(kept),
         moved,

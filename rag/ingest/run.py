@@ -23,7 +23,7 @@ from rag.errors import (
     StoreMissing,
     StoreOutdated,
 )
-from rag.index import Draft, Index, Part, Previous, Spans, writing
+from rag.index import Draft, Index, Part, Previous, Spans, clear, writing
 from rag.ingest.comparing import Compared, compare
 from rag.ingest.embedding import embed_pending
 from rag.ingest.listing import Listing, SourceFile, files_of
@@ -38,8 +38,9 @@ from rag.settings import Settings
 class Report:
     """What an indexing run did, by names of documents.
 
-    `failed` holds the one-line reason of each file that could not be read. `written` says
-    whether a new generation was needed.
+    `failed` holds the one-line reason of each file that could not be read, `ignored` counts
+    files of other kinds and `links` those that were not followed. `written` says whether a new
+    generation was needed.
     """
 
     added: tuple[str, ...]
@@ -48,6 +49,7 @@ class Report:
     forgotten: tuple[str, ...]
     failed: tuple[str, ...]
     ignored: int
+    links: int
     manifest: Manifest
     written: bool
 
@@ -66,7 +68,7 @@ def index_documents(
     used where nothing has changed. Raises `NoDocumentsError` where nothing readable is
     found (the old index then stays) and `StoreError`.
     """
-    listing = files_of(roots)
+    listing = files_of(roots, follow_links=settings.follow_links)
     if not listing.files and not listing.failed:
         kinds = " ".join(sorted(SUFFIXES))
         where = ", ".join(str(r) for r in roots)
@@ -74,6 +76,7 @@ def index_documents(
             f"There are no documents in {where}", f"Kinds of files that are read: {kinds}."
         )
     with writing(settings.store, progress.note):
+        clear(settings.store)
         old = None if rebuild else _previous(settings, embedder, progress)
         try:
             run = _Run(settings, embedder, progress, old)
@@ -138,7 +141,8 @@ class _Run:
         if self._old is None or first is not None or compared.gone or compared.moved:
             return None
         manifest = self._old.manifest
-        return manifest if list(manifest.roots) == list(roots) else None
+        same = list(manifest.roots) == list(roots)
+        return manifest if same and manifest.follow_links == self._settings.follow_links else None
 
     def _write(
         self,
@@ -175,6 +179,7 @@ class _Run:
             dimension=self._embedder.dimension,
             chunking=chunking_identity(self._settings.chunk_tokens),
             roots=roots,
+            follow_links=self._settings.follow_links,
         )
 
     def _parts(self, files: Sequence[SourceFile]) -> Iterator[Part]:
@@ -194,7 +199,7 @@ class _Run:
             self._read[document.path] = document.id
             yield Part(
                 document,
-                str(file.path),
+                file.place,
                 tuple(c.chunk for c in chunked),
                 tuple(_spans(c) for c in chunked),
             )
@@ -211,6 +216,7 @@ class _Run:
             forgotten=tuple(sorted(old.keys() - new.keys() - compared.kept)),
             failed=tuple(self._telling.failed),
             ignored=listing.ignored,
+            links=listing.links,
             manifest=manifest,
             written=written,
         )

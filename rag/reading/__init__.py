@@ -34,6 +34,7 @@ SUFFIXES = PLAIN_SUFFIXES | {".pdf"}
 _TITLE_CHARS = 120
 _TITLE_LINES = 4
 _BLOCK = 1 << 20
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _ORDINARY = "\u200c\u200d\ufe0e\ufe0f"  # joiners, and the two selectors of emoji
 _MARKDOWN_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+([^\s#].*)$", re.MULTILINE)
 
@@ -63,7 +64,7 @@ def read_document(path: Path, name: str, *, max_bytes: int) -> Document:
     )
 
 
-def file_id(path: Path, name: str, *, max_bytes: int) -> str:
+def file_id(path: Path | str, name: str, *, max_bytes: int) -> str:
     """Return the `Document.id` that `read_document` would give, without decoding the file.
 
     Raises `ReadingError` like it, but not for what only decoding finds out.
@@ -85,14 +86,13 @@ def _is_shown(character: str) -> bool:
     return character.isprintable() and not is_ignorable(character)
 
 
-def _bytes(path: Path, where: str, max_bytes: int) -> bytes:
+def _bytes(path: Path | str, where: str, max_bytes: int) -> bytes:
     """Read a regular file; never wait for a pipe or a device."""
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 (a `Path` is slow to make)
         _check(found, where, max_bytes)
         # Between the two looks the file may have been replaced by a pipe.
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        with os.fdopen(os.open(path, flags), "rb", buffering=0) as file:
+        with os.fdopen(os.open(path, _FLAGS), "rb", buffering=0) as file:
             found = os.fstat(file.fileno())
             _check(found, where, max_bytes)
             data = _at_most(cast(BinaryIO, file), max_bytes + 1, min(_BLOCK, found.st_size + 1))
