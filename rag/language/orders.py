@@ -18,7 +18,8 @@ from functools import cache
 from rag.language.hidden import visible
 
 # An answer laid down: a number, or a word in capitals (marked § before case is folded).
-_PAY = r"[\"'“‘«(]*(?:\d[\d.,]*|§\w+)"
+# Bounded, because a rule may begin with it: a text of quotes would be read from each of them.
+_PAY = r"[\"'“‘«(]{0,4}(?:\d[\d.,]{0,30}|§\w{1,60})"
 _CAPITALS = re.compile(r"(?<![A-Za-z])(?=[A-Z][A-Z_]{3,}(?![A-Za-z]))")
 _ANY = r"(?:any|every|each|all|the next|whatever|whoever)"
 _SAY = r"(?:answer|reply|respond|print|output)"
@@ -126,7 +127,7 @@ _RUSSIAN = (
     r"\bесли (?:тебя |вас |кто-то )?спрос(?:ят|ит)\b.{0,90}\bотвеча(?:й|йте)\b",
 )
 _LATIN_LOOKS = str.maketrans("аеорсуіхѕԁһјқ", "aeopcyixsdhjk")
-_MIXED = re.compile(r"[a-z]*(?:[a-z][а-яіѕԁһј]|[а-яіѕԁһј][a-z])[a-zа-яіѕԁһј]*")
+_MIXED = re.compile(r"(?<![a-z])(?:[a-z]++[а-яіѕԁһј]|[а-яіѕԁһј][a-z])[a-zа-яіѕԁһј]*")
 _MARKS = re.compile("[\u064b-\u065f\u0640\u093c]")  # Arabic vowels, tatweel, nukta
 
 
