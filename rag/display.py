@@ -15,7 +15,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.live import Live
@@ -43,6 +43,9 @@ from rag.models import ModelStatus, Verified
 from rag.reading import printable
 from rag.retrieve import Found
 from rag.wording import closest, disagreement, refusal
+
+if TYPE_CHECKING:
+    from rag.doctor import Finding
 
 JSON_VERSION = 1
 # How far quotes stand in, in cells.
@@ -383,11 +386,15 @@ class Display:
         if self.as_json:
             lists = {name: list(values) for name, values in counts.items()}
             index = index_object(report.manifest, store)
-            self.json({**lists, "ignored": report.ignored, "index": index})
+            others = {"ignored": report.ignored, "links": report.links}
+            self.json({**lists, **others, "index": index})
             return
         said = [f"{len(values)} {name}" for name, values in counts.items() if values]
         if report.ignored:
             said.append(f"{report.ignored} of other kinds left out")
+        if report.links:
+            links = "1 link" if report.links == 1 else f"{report.links} links"
+            said.append(f"{links} not followed (--follow-links)")
         m = report.manifest
         self.note(f"Documents: {', '.join(said)}.")
         self.note(f"Index: {m.documents} documents, {m.chunks} chunks, {m.sentences} sentences.")
@@ -448,6 +455,28 @@ class Display:
                 Text.assemble((mark, style), f"  {r.artifact}  {printable(r.detail)}"),
                 soft_wrap=True,
             )
+
+    def finding(self, finding: Finding, outcome: str | None) -> dict[str, Any]:
+        """Print a finding of the doctor and what mends it, or how mending went; return it."""
+        value = {
+            "part": finding.part,
+            "gravity": finding.gravity,
+            "what": printable(" ".join(finding.what.split())),
+            "mend": printable(finding.mend),
+            "outcome": None if outcome is None else printable(" ".join(outcome.split())),
+        }
+        if self.as_json or (self.quiet and finding.gravity == "sound"):
+            return value
+        mark, style = {
+            "sound": ("ok ", "green"),
+            "warning": ("!  ", "yellow"),
+            "broken": ("BAD", "bold red"),
+        }[finding.gravity]
+        line = Text.assemble((mark, style), f"  {finding.part}: {value['what']}")
+        self.out.print(line, soft_wrap=True)
+        if told := value["outcome"] or value["mend"]:
+            self.out.print(Text(f"     {told}", style="dim"), soft_wrap=True)
+        return value
 
 
 def answer_object(

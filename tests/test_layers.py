@@ -26,8 +26,8 @@ LEVELS = (
         "thinking",
     ),
     ("models", "embedding", "reranking", "index", "generation", "spans", "lexicon"),
-    ("ingest", "retrieve", "extraction", "phrasing"),
-    ("answer", "conversation", "passage", "explain", "remembering", "session"),
+    ("ingest", "retrieve", "extraction", "phrasing", "preparing"),
+    ("answer", "conversation", "passage", "explain", "remembering", "session", "doctor"),
     ("evaluate", "emphasis", "display", "recommending", "repl"),
     ("cli",),
 )

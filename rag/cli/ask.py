@@ -100,6 +100,10 @@ def ask(
         bool,
         typer.Option("--fresh", help="Answer anew, even what was asked before."),
     ] = False,
+    only_search: Annotated[
+        bool,
+        typer.Option("--only-search", help="Show what the question finds, and answer nothing."),
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -115,6 +119,8 @@ def ask(
     with common.reporting(display):
         questions = _questions(question)
         more = More(tuple(follows or ()), sources, tuple(opened or ()), why, save, overwrite, fresh)
+        if only_search:
+            more.check_search(questions)
         more.check(questions, display)
         if docs is not None and store is not None:
             raise UsageError("--docs keeps a store of its own", "Leave out --store or --docs.")
@@ -140,6 +146,8 @@ def ask(
             from rag.repl import Repl
 
             raise typer.Exit(Repl(session, display).run())
+        if only_search:
+            raise typer.Exit(common.search(questions, session, display))
         raise typer.Exit(_answer_all(questions, session, display, more))
 
 
@@ -173,6 +181,21 @@ class More:
             )
         if questions is not None and len(questions) > 1 and of_one:
             raise UsageError(f"{of_one[0]} goes with one question, not with {len(questions)}")
+
+    def check_search(self, questions: Sequence[str] | None) -> None:
+        """Raise `UsageError` for what a search without an answer has not."""
+        if questions is None:
+            raise UsageError("--only-search goes with a question", EXAMPLE)
+        told = {
+            "--follows": self.follows,
+            "--sources": self.sources,
+            "--open": self.opened,
+            "--why": self.why,
+            "--save": self.save,
+            "--fresh": self.fresh,
+        }
+        if given := [flag for flag, wanted in told.items() if wanted]:
+            raise UsageError(f"{given[0]} is about an answer, and --only-search gives none")
 
     def show(self, session: Session, display: Display, turn: Turn, answer: Answer) -> None:
         """Print what is wanted besides the answer."""

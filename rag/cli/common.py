@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,10 +17,12 @@ from rag.errors import RagError
 if TYPE_CHECKING:
     from rag.display import Display
     from rag.models import Progress
+    from rag.session import Session
     from rag.settings import Settings
 
 REFUSED = 3
 INTERRUPTED = 130
+REINSTALL = "Run: pip install --force-reinstall rag-ask"
 
 Store = Annotated[
     Path | None, typer.Option("--store", help="The index's folder.", show_default=False)
@@ -114,6 +116,25 @@ def load_settings(**flags: object) -> Settings:
     return Settings.load(flags)
 
 
+def search(questions: Sequence[str], session: Session, display: Display) -> int:
+    """Show what each question finds; return 0 where anything was found, else 3."""
+    from rag.display import search_object
+
+    any_hits = False
+    for number, question in enumerate(questions):
+        found = session.search(question)
+        any_hits = any_hits or bool(found.hits)
+        if display.as_json:
+            manifest, store = session.index.manifest, str(session.settings.store)
+            value = search_object(question, found, manifest, store)
+            display.json(value, indent=2 if len(questions) == 1 else None)
+            continue
+        if len(questions) > 1:
+            display.question(question, first=number == 0)
+        display.search(found)
+    return 0 if any_hits else REFUSED
+
+
 @contextmanager
 def reporting(display: Display) -> Iterator[None]:
     """Turn a failure into its line and its exit code; no traceback ever reaches a user."""
@@ -146,3 +167,7 @@ def run(app: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         sys.stderr.write("Error: Interrupted. Nothing is lost; run the command again.\n")
         sys.exit(INTERRUPTED)
+    except ImportError as error:
+        reason = " ".join(str(error).split())
+        sys.stderr.write(f"Error: The installation is damaged: {reason}. {REINSTALL}\n")
+        sys.exit(1)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rag.cli import common, evaluation
+from rag.cli import common, doctor, evaluation
 from rag.errors import NoDocumentsError, UsageError
 from rag.filtering import filter_of
 
@@ -26,6 +26,7 @@ models_app = typer.Typer(
 )
 app.add_typer(models_app, name="models")
 app.add_typer(evaluation.app, name="eval")
+app.command("doctor")(doctor.doctor)
 
 
 @app.command("index")
@@ -37,6 +38,10 @@ def index(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Start from nothing, whatever is there.")
     ] = False,
+    follow_links: Annotated[
+        bool | None,
+        typer.Option("--follow-links", help="Read what symbolic links lead to, too."),
+    ] = None,
     as_json: common.AsJson = False,
     quiet: common.Quiet = False,
     store: common.Store = None,
@@ -48,12 +53,14 @@ def index(
 
     display = Display(quiet=quiet, as_json=as_json)
     with common.reporting(display):
-        settings = common.load_settings(store=store, embedder=embedder, offline=offline)
+        settings = common.load_settings(
+            store=store, embedder=embedder, offline=offline, follow_links=follow_links
+        )
         from rag.session import Session
 
         session = Session(settings, common.progress_of(display))
         report = session.index_documents(
-            paths or session.last_roots() or _default(settings.documents), rebuild=rebuild
+            paths or session.as_before() or _default(settings.documents), rebuild=rebuild
         )
         display.index_report(report, str(settings.store))
         raise typer.Exit(1 if report.failed else 0)
@@ -100,7 +107,7 @@ def search(
     offline: common.Offline = None,
 ) -> None:
     """Show the chunks and sentences found for a question, and why they were."""
-    from rag.display import Display, search_object
+    from rag.display import Display
 
     display = Display(quiet=quiet, as_json=as_json)
     with common.reporting(display):
@@ -111,14 +118,7 @@ def search(
         from rag.session import Session
 
         session = Session(settings, common.progress_of(display), wanted)
-        text = " ".join(question)
-        found = session.search(text)
-        if as_json:
-            manifest = session.index.manifest
-            display.json(search_object(text, found, manifest, str(settings.store)))
-        else:
-            display.search(found)
-        raise typer.Exit(0 if found.hits else common.REFUSED)
+        raise typer.Exit(common.search([" ".join(question)], session, display))
 
 
 @models_app.command("list")
@@ -187,6 +187,11 @@ def models_pull(
         for name in wanted:
             file = pull(name, settings, common.progress_of(display), source)
             display.note(f"{file.name}: verified, at {file.path}")
+            if name == settings.generator:
+                from rag.generation import states_of_user
+                from rag.preparing import prepare
+
+                prepare(file, settings, common.progress_of(display), states_of_user())
 
 
 @models_app.command("verify")
