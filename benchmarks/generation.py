@@ -31,7 +31,14 @@ import numpy as np
 from llama_cpp import llama_cpp as library
 
 from rag.generation import LlamaGenerator, Usage
-from rag.models import ENCODER, ModelFile, SilentProgress, resolve_embedder, resolve_generator
+from rag.models import (
+    ENCODER,
+    WORDS,
+    ModelFile,
+    SilentProgress,
+    resolve_embedder,
+    resolve_generator,
+)
 from rag.processor import physical_cores
 from rag.prompts import REFUSAL, Message, as_data, load_for
 from rag.settings import Settings
@@ -392,7 +399,7 @@ def memory(file: ModelFile) -> None:
     embedder = Path(resolve_embedder(settings.embedder, settings, SilentProgress()).path)
     index = sum(f.stat().st_size for f in settings.store.rglob("*") if f.is_file())
     generator = Path(file.path).stat().st_size
-    every = generator + (embedder / ENCODER).stat().st_size
+    every = generator + sum((embedder / name).stat().st_size for name in (ENCODER, WORDS))
     print(f"generator {generator / 1e6:.0f} MB, with the encoder {every / 1e6:.0f} MB, ", end="")
     print(f"index {index / 1e6:.1f} MB\n")
     print("| question | peak, MB | not of files, MB | of generator and index | of all weights |")
@@ -414,16 +421,19 @@ def peak(question: str) -> tuple[int, int]:
         question,
     ]
     child = subprocess.Popen(program, stdout=subprocess.DEVNULL)
-    own = 0
+    # Not `ru_maxrss`: a child inherits there what its parent had before it became another program.
+    own = whole = 0
     while os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
-        found = re.search(r"RssAnon:\s*(\d+)", Path(f"/proc/{child.pid}/status").read_text())
-        own = max(own, int(found[1]) if found else 0)
+        told = Path(f"/proc/{child.pid}/status").read_text()
+        found = dict(re.findall(r"(VmHWM|RssAnon):\s*(\d+)", told))
+        own = max(own, int(found.get("RssAnon", 0)))
+        whole = max(whole, int(found.get("VmHWM", 0)))
         time.sleep(0.01)
-    _, status, usage = os.wait4(child.pid, 0)
+    _, status = os.waitpid(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         raise SystemExit(f"{question} ended with {child.returncode}")
-    return usage.ru_maxrss * 1024, own * 1024
+    return whole * 1024, own * 1024
 
 
 def main() -> None:
