@@ -52,7 +52,7 @@ lint: $(VENV)/.dev
 	@$(BIN)/mypy
 
 check: lint
-	@$(BIN)/python -m pytest -m "not models"
+	@$(BIN)/python -m pytest -m "not models and not faults"
 
 clean:
 	rm -rf $(VENV) $(STORE)/CURRENT $(STORE)/g[0-9]* $(STORE)/.lock build dist
@@ -66,3 +66,34 @@ export Q
 constraints: $(VENV)/.dev
 	@$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' | LC_ALL=C sort -f > constraints.txt.new
 	@mv constraints.txt.new constraints.txt
+
+# What is installed, by whom, and under which licence. The tools have an environment of their own.
+.PHONY: lock locked sbom audit
+SUPPLY := .supply
+LOCK := requirements.lock
+
+$(SUPPLY)/.ready: scripts/supply.txt
+	@$(PYTHON) -m venv $(SUPPLY)
+	@$(SUPPLY)/bin/python -m pip --disable-pip-version-check --quiet install -r scripts/supply.txt
+	@touch $@
+
+# Pins every package with the digests of its files, for Python 3.11 on x86-64 Linux.
+lock: $(SUPPLY)/.ready
+	@CUSTOM_COMPILE_COMMAND="make lock" $(SUPPLY)/bin/pip-compile --quiet --generate-hashes \
+		--allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+		-c constraints.txt -o $(LOCK) pyproject.toml
+
+# Installs exactly these files into .venv, or nothing.
+locked: $(LOCK)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --require-hashes -r $(LOCK)
+	@$(PIP) install --no-deps -e .
+	@touch $(VENV)/.run
+
+# docs/sbom.json (CycloneDX) and docs/licences.md, of what is installed in .venv to run.
+sbom: $(VENV)/.run $(SUPPLY)/.ready
+	@sh scripts/sbom.sh "$(BIN)/python" "$(SUPPLY)/bin" $(LOCK)
+
+# Known vulnerabilities of the pinned packages; asks a service on the network.
+audit: $(SUPPLY)/.ready
+	@$(SUPPLY)/bin/pip-audit --disable-pip --require-hashes -r $(LOCK)
