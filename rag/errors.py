@@ -24,6 +24,8 @@ not know how it will be shown; `rag.display` prints it.
 
 from __future__ import annotations
 
+REINSTALL = "Run: pip install --force-reinstall rag-ask"
+
 
 class RagError(Exception):
     """A failure to be told to the user in one line.

@@ -344,14 +344,14 @@ class Session:
         other documents must not take its place unasked.
         """
         store = self.settings.store
-        try:
-            Previous.open(store).close()
-        except StoreMissing:
-            return []
-        except (StoreCorrupt, StoreMismatch) as error:
-            if not sources_of(store)[0]:
-                raise StoreCorrupt(error.what, "Run: rag index --rebuild FOLDER") from error
         roots, follow_links = sources_of(store)
+        if not roots:
+            try:
+                Previous.open(store).close()
+            except StoreMissing:
+                return []
+            except (StoreCorrupt, StoreMismatch) as error:
+                raise StoreCorrupt(error.what, "Run: rag index --rebuild FOLDER") from error
         if follow_links:
             self.settings = replace(self.settings, follow_links=True)
         return [Path(root) for root in roots]
@@ -384,4 +384,9 @@ def _begin(work: Callable[[], T]) -> Future[T]:
 def private_store(documents: Path) -> Path:
     """Return where the index of `ask --docs DOCUMENTS` lies."""
     name = hashlib.sha256(str(documents).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return Path(platformdirs.user_cache_dir(APP)) / "stores" / name
+    return private_stores() / name
+
+
+def private_stores() -> Path:
+    """Return the folder of all indexes of `ask --docs`."""
+    return Path(platformdirs.user_cache_dir(APP)) / "stores"

@@ -16,6 +16,7 @@ from conftest import FakeEmbedder
 from typer.testing import CliRunner
 
 import rag.doctor.store
+import rag.session
 from rag.cli.rag import app
 from rag.doctor import Finding, examine
 from rag.doctor.caches import examine_caches
@@ -23,12 +24,11 @@ from rag.doctor.environment import examine_environment
 from rag.doctor.finding import removal
 from rag.doctor.store import examine_index
 from rag.doctor.weights import examine_models
-from rag.embedding import Awaited
 from rag.errors import StoreCorrupt, StoreError
 from rag.index import Index, verifying, writing
 from rag.ingest import index_documents
 from rag.kept import Kept
-from rag.models import SilentProgress
+from rag.models import ModelFile, SilentProgress
 from rag.session import Session
 from rag.settings import Settings
 
@@ -37,8 +37,9 @@ from rag.settings import Settings
 def own_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     cache = tmp_path / "cache"
     monkeypatch.setattr(platformdirs, "user_cache_dir", lambda app: str(cache / app))
-    embedder = Awaited("fake@1", FakeEmbedder)
-    monkeypatch.setattr(rag.doctor.store, "_embedder", lambda *_: embedder)
+    file = ModelFile("fake", "fake", None, "fake@1")
+    monkeypatch.setattr(rag.session, "resolve_embedder", lambda *_: file)
+    monkeypatch.setattr(rag.session, "load_embedder", lambda *_, **__: FakeEmbedder())
     return cache
 
 

@@ -188,7 +188,10 @@ def test_inputs_are_shared_out_long_ones_first(
     assert list(batches(lengths)) == expected
 
 
-def words_file(folder: Path, rows: Any = np.zeros((3, 18), np.uint8)) -> Path:  # noqa: B008
+BLOCKS = np.zeros((3, 18), np.uint8)  # a row of one Q4_0 block for each of three words
+
+
+def words_file(folder: Path, rows: Any = BLOCKS) -> Path:
     np.save(folder / "words.npy", rows, allow_pickle=True)
     return folder / "words.npy"
 

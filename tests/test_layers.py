@@ -13,7 +13,17 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "rag"
 LEVELS = (
-    ("errors", "datatypes", "settings", "wording", "filtering", "processor", "llamacpp", "kept"),
+    (
+        "errors",
+        "datatypes",
+        "settings",
+        "wording",
+        "filtering",
+        "processor",
+        "llamacpp",
+        "kept",
+        "stamps",
+    ),
     (
         "language",
         "reading",

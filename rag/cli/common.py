@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag.errors import RagError
+from rag.errors import REINSTALL, RagError
 
 if TYPE_CHECKING:
     from rag.display import Display
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 REFUSED = 3
 INTERRUPTED = 130
-REINSTALL = "Run: pip install --force-reinstall rag-ask"
 
 Store = Annotated[
     Path | None, typer.Option("--store", help="The index's folder.", show_default=False)

@@ -7,20 +7,18 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-import platformdirs
-
-from rag.doctor.finding import Finding, removal, some
+from rag.doctor.finding import Finding, left_over, removal
 from rag.errors import StoreCorrupt, StoreError
 from rag.generation import states_of_user
 from rag.index import Previous, discard, leftovers, sweep
 from rag.kept import Kept
 from rag.remembering import kept_beside
-from rag.settings import APP, Settings
+from rag.session import private_stores
+from rag.settings import Settings
 
 
 def examine_caches(settings: Settings) -> Iterator[Finding]:
     """Look at every file of the caches."""
-    cache = Path(platformdirs.user_cache_dir(APP))
     states = states_of_user()
     whole = len(states.files())
     broken = list(_damaged("state of the generator", states))
@@ -33,7 +31,7 @@ def examine_caches(settings: Settings) -> Iterator[Finding]:
             answers = kept_beside(index.text)
         whole += len(answers.files())
         broken += _damaged("remembered answer", answers)
-    stores = sorted((cache / "stores").glob("*")) if (cache / "stores").is_dir() else []
+    stores = sorted(private_stores().glob("*"))
     for store in stores:
         broken += _private(store)
     yield from broken
@@ -51,9 +49,7 @@ def _damaged(kind: str, kept: Kept) -> Iterator[Finding]:
 def _private(store: Path) -> Iterator[Finding]:
     """Look at an index of `ask --docs`, which is made anew where it is not there."""
     if left := leftovers(store):
-        names = some([str(path) for path in left])
-        what = f"Left over from runs that were broken off: {names}"
-        yield Finding("caches", "warning", what, removal(left[0]), partial(sweep, store))
+        yield left_over("caches", left, removal(left[0]), partial(sweep, store))
     try:
         with closing(Previous.open(store)) as index:
             index.verify(trust="never")

@@ -13,10 +13,10 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from rag.doctor.finding import Finding, is_there
+from rag.errors import REINSTALL
 from rag.settings import Settings
 
 PACKAGE = "rag-ask"
-REINSTALL = f"Run: pip install --force-reinstall {PACKAGE}"
 # Libraries with compiled parts: that they are installed does not say that they load.
 NATIVE = ("llama_cpp", "faiss", "sentencepiece", "numpy")
 # An index in the making needs some room beside the one in use.

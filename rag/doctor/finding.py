@@ -32,6 +32,12 @@ class Finding:
     fix: Callable[[], object] | None = field(default=None, compare=False)
 
 
+def left_over(part: Part, left: Sequence[Path], mend: str, fix: Callable[[], object]) -> Finding:
+    """Return the finding for what runs that were broken off left in a store."""
+    what = f"Left over from runs that were broken off: {some([str(path) for path in left])}"
+    return Finding(part, "warning", what, mend, fix)
+
+
 def is_there(path: Path) -> bool:
     """Whether something has this name; what lies in a locked folder may well be there."""
     try:

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from rag.chunking import chunking_identity
 from rag.datatypes import Document
-from rag.doctor.finding import Finding, is_there, some
-from rag.embedding import Awaited, load_embedder
+from rag.doctor.finding import Finding, is_there, left_over, some
 from rag.errors import (
     NoDocumentsError,
     ReadingError,
@@ -22,9 +21,10 @@ from rag.errors import (
     StoreMissing,
 )
 from rag.index import Database, Index, Previous, leftovers, sources_of, sweep
-from rag.ingest import files_of, index_documents
-from rag.models import Progress, identity_here, resolve_embedder
+from rag.ingest import files_of
+from rag.models import Progress, identity_here
 from rag.reading import read_document
+from rag.session import Session
 from rag.settings import Settings
 
 UPDATE = "Run: rag index"
@@ -34,9 +34,7 @@ def examine_index(settings: Settings, progress: Progress) -> Iterator[Finding]:
     """Look at the index that the settings name."""
     store = settings.store
     if left := leftovers(store):
-        names = some([str(path) for path in left])
-        what = f"Left over from runs that were broken off: {names}"
-        yield Finding("index", "warning", what, UPDATE, partial(sweep, store))
+        yield left_over("index", left, UPDATE, partial(sweep, store))
     try:
         index = Index.load(store, trust="never")
     except StoreMissing as missing:
@@ -66,22 +64,8 @@ def _rebuild(settings: Settings, progress: Progress) -> Callable[[], object] | N
             gone = [name for name, _, source in known.text.origins() if not is_there(Path(source))]
         if gone:
             return None
-    made = replace(settings, follow_links=follow_links)
-    paths = [Path(root) for root in roots]
-
-    def rebuild() -> object:
-        embedder = _embedder(settings, progress)
-        return index_documents(paths, made, embedder, progress, rebuild=True)
-
-    return rebuild
-
-
-def _embedder(settings: Settings, progress: Progress) -> Awaited:
-    file = resolve_embedder(settings.embedder, settings, progress)
-    return Awaited(
-        file.identity,
-        lambda: load_embedder(file, offline=settings.offline, threads=settings.threads),
-    )
+    session = Session(replace(settings, follow_links=follow_links), progress)
+    return partial(session.index_documents, [Path(root) for root in roots], rebuild=True)
 
 
 def _examine(index: Index, settings: Settings) -> Iterator[Finding]:
@@ -112,14 +96,13 @@ def _examine(index: Index, settings: Settings) -> Iterator[Finding]:
         yield Finding("index", "sound", what)
     new, unreadable = _new(index, settings)
     stale = {
-        "changed since they were indexed": changed,
-        "no longer there": gone,
-        "new": new,
+        "have changed since they were indexed": changed,
+        "are no longer there": gone,
+        "are new": new,
     }
     for what, names in stale.items():
         if names:
-            line = f"{len(names)} of the documents' files are {what}: {some(names)}"
-            line = line.replace("are changed", "have changed")
+            line = f"{len(names)} of the documents' files {what}: {some(names)}"
             yield Finding("index", "warning", line, UPDATE)
     if unreadable:
         what = f"{len(unreadable)} files below the documents' folders cannot be read as documents"
@@ -145,9 +128,9 @@ def _counts(index: Index) -> Iterator[str]:
 
 def _slices(text: Database, document: Document) -> Iterator[str]:
     """Compare every chunk and sentence of a document with its text."""
-    rows = text.chunk_rows_of([document.path])
-    sentences = text.sentences(sorted(rows))
-    for row, chunk in zip(sorted(rows), text.chunks(sorted(rows)), strict=True):
+    rows = sorted(text.chunk_rows_of([document.path]))
+    sentences = text.sentences(rows)
+    for row, chunk in zip(rows, text.chunks(rows), strict=True):
         if document.text[chunk.start : chunk.end] != chunk.text or not chunk.text:
             yield f"a chunk of {document.path} at {chunk.start} is no slice of it"
         last = chunk.start

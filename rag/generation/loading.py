@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rag.errors import ModelCorrupt
 from rag.generation.engine import LlamaEngine
-from rag.generation.model import WINDOW_STEP, Model
+from rag.generation.model import WINDOW_STEP, Model, rounded_up
 from rag.kept import Kept
 from rag.models import ModelFile, trained_context
 from rag.processor import physical_cores
@@ -36,6 +36,6 @@ def load_engine(
 
 def window_of(context: int, trained: int | None) -> int:
     """Return the window to ask for: it must not be rounded up beyond the trained one."""
-    if trained is None or -(-context // WINDOW_STEP) * WINDOW_STEP <= trained:
+    if trained is None or rounded_up(context) <= trained:
         return context
     return trained // WINDOW_STEP * WINDOW_STEP or trained

@@ -33,6 +33,11 @@ PIECE_BYTES = 64
 VALUE_BYTES = 4096
 
 
+def rounded_up(window: int) -> int:
+    """Return the window that llama.cpp makes where so many tokens are asked for."""
+    return -(-window // WINDOW_STEP) * WINDOW_STEP
+
+
 class Model:
     """A mapped file with a window of at most `context` tokens; `threads` compute.
 
@@ -48,7 +53,7 @@ class Model:
             raise ValueError("it is missing, damaged or of a kind that it does not know")
         freeing = weakref.finalize(self, library.llama_model_free, self._model)
         self._vocabulary = library.llama_model_get_vocab(self._model)
-        self.context = -(-context // WINDOW_STEP) * WINDOW_STEP
+        self.context = rounded_up(context)
         self.threads = threads
         self._updates: dict[Path, Any] = {}
         self._used_updates: Path | None = None

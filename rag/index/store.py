@@ -90,13 +90,10 @@ def _last_generation(store: Path) -> int:
 
 def leftovers(store: Path) -> list[Path]:
     """List what runs that were broken off have left; nothing while somebody writes."""
-    if not (store / LOCK).is_file():
-        return []
-    try:
-        with FileLock(store / LOCK, mode=0o600).acquire(timeout=0):
+    if (store / LOCK).is_file():
+        with suppress(StoreError, OSError), _alone(store):
             return _unused(store)
-    except (Timeout, OSError):
-        return []
+    return []
 
 
 def sweep(store: Path) -> None:
@@ -169,13 +166,9 @@ def sources_of(store: Path) -> tuple[tuple[str, ...], bool]:
     be of another format.
     """
     try:
-        pointer = _pointer(store)
-        data = (store / pointer["generation"] / MANIFEST).read_bytes()
-        if hashlib.sha256(data).hexdigest() != pointer["manifest"]:
-            return (), False
-        told = json.loads(data)
+        _, told = _manifest(store)
         return tuple(map(str, told["roots"])), bool(told.get("follow_links"))
-    except (StoreError, OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (StoreError, TypeError, KeyError):
         return (), False
 
 
@@ -248,21 +241,34 @@ def current(store: Path, *, trust: Trust = "large") -> tuple[Path, Manifest]:
     `trust` says when a file that looks as it did when it was hashed last is unchanged.
     Raises `StoreMissing`, `StoreCorrupt`, or `StoreMismatch` for another format.
     """
+    folder, raw = _manifest(store)
+    if raw.get("format") != FORMAT:
+        raise _other_format(store, raw)
+    try:
+        manifest = msgspec.convert(raw, Manifest)
+        verify(store, folder, manifest.files, REBUILD, trust=trust)
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
+        raise StoreCorrupt(f"The index in {folder} is damaged: {error}", REBUILD) from error
+    return folder, manifest
+
+
+def _manifest(store: Path) -> tuple[Path, dict[str, Any]]:
+    """Return the folder in use and what its manifest says, which is not looked into.
+
+    Raises `StoreMissing`, and `StoreCorrupt` where it is not the one that the pointer means.
+    """
     pointer = _pointer(store)
     folder = store / pointer["generation"]
     try:
-        if sha256(folder / MANIFEST) != pointer["manifest"]:
+        data = (folder / MANIFEST).read_bytes()
+        if hashlib.sha256(data).hexdigest() != pointer["manifest"]:
             raise StoreCorrupt(f"{folder / MANIFEST} was changed", REBUILD)
-        raw = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        if not isinstance(raw, dict):
-            raise TypeError("its manifest is no object")
-        if raw.get("format") != FORMAT:
-            raise _other_format(store, raw)
-        manifest = msgspec.convert(raw, Manifest)
-        verify(store, folder, manifest.files, REBUILD, trust=trust)
-    except (OSError, ValueError, TypeError, KeyError, msgspec.MsgspecError) as error:
+        raw = json.loads(data)
+    except (OSError, ValueError) as error:
         raise StoreCorrupt(f"The index in {folder} is damaged: {error}", REBUILD) from error
-    return folder, manifest
+    if not isinstance(raw, dict):
+        raise StoreCorrupt(f"The index in {folder} is damaged: its manifest is no object", REBUILD)
+    return folder, raw
 
 
 def check(manifest: Manifest, embedder: str, chunking: str | None) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rag.errors import StoreCorrupt
+from rag.stamps import stamp
 
 STAMPS = ".verified"
 LARGE = 256_000_000
@@ -109,8 +110,7 @@ def remember(store: Path, folder: Path, stamps: Mapping[str, Stamp]) -> None:
 
 def _stamp(file: Path | int, digest: str) -> Stamp:
     """Return what changes when the file (or what is open) does, and its digest."""
-    found = os.stat(file)  # noqa: PTH116 (of a handle, too)
-    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, digest]
+    return [*stamp(file), digest]
 
 
 def _read(store: Path) -> dict[str, Any]:

@@ -51,8 +51,8 @@ def files_of(roots: Sequence[Path], *, follow_links: bool = False) -> Listing:
     A root that is a file is taken whatever its suffix. Hidden files and folders are left
     out; a folder that cannot be entered is a failure. Symbolic links are followed where they
     are a root, and below it only with `follow_links`: what they lead to has the name of the
-    link, unless it was found already without it. Raises `NoDocumentsError` for a root that does not
-    exist.
+    link, unless it was found already without it. Raises `NoDocumentsError` for a root that
+    does not exist.
     """
     for root in roots:
         if not root.exists():
@@ -94,7 +94,7 @@ class _Walk:
         self._fail = fail
         self._follow = follow_links
         self._seen: set[tuple[int, int]] = set()  # device and inode of files and folders
-        self.links: dict[str, None] = {}
+        self.links: set[str] = set()
 
     def files(self, roots: Sequence[Path]) -> Iterator[tuple[str, int]]:
         """Yield each file with its size: first what lies there, then what links lead to.
@@ -115,8 +115,7 @@ class _Walk:
             except OSError:
                 yield link, 0  # it leads nowhere, or in a circle; reading it will say so
                 continue
-            known = (target.st_dev, target.st_ino) in self._seen
-            if known:
+            if (target.st_dev, target.st_ino) in self._seen:
                 continue
             before = set(self.links)
             if stat.S_ISDIR(target.st_mode):
@@ -124,7 +123,7 @@ class _Walk:
             else:
                 self._seen.add((target.st_dev, target.st_ino))
                 yield link, target.st_size
-            waiting += sorted(self.links.keys() - before)
+            waiting += sorted(self.links - before)
 
     def _below(self, root: str) -> Iterator[tuple[str, int]]:
         """Yield the files below a folder, no link followed."""
@@ -140,7 +139,7 @@ class _Walk:
                 continue
             for entry in entries:
                 if entry.is_symlink():
-                    self.links[entry.path] = None
+                    self.links.add(entry.path)
                 elif entry.is_dir():
                     folders.append(entry.path)
                 else:

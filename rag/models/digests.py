@@ -16,6 +16,8 @@ import tempfile
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
 
+from rag.stamps import stamp as stamp_of
+
 STAMPS = ".stamps"
 
 
@@ -68,23 +70,23 @@ class Digests:
     def of(self, path: Path) -> str:
         """Return the file's digest, from its stamp or by hashing; raises `OSError`."""
         stamp = self._read(path)
-        if stamp is not None and stamp[:-1] == _state(path):
+        if stamp is not None and stamp[:-1] == stamp_of(path):
             return str(stamp[-1])
         return self.anew(path)
 
     def anew(self, path: Path) -> str:
         """Hash the file whatever its stamp says, and renew the stamp; raises `OSError`."""
         # The state is taken first: a file that changes while it is read is read again.
-        state = _state(path)
+        state = stamp_of(path)
         sha256 = hash_file(path)
         self._write(path, state, sha256)
         return sha256
 
     def remember(self, path: Path, sha256: str) -> None:
         """Write the stamp of a file that has just been hashed under another name."""
-        self._write(path, _state(path), sha256)
+        self._write(path, stamp_of(path), sha256)
 
-    def _write(self, path: Path, state: list[int | str], sha256: str) -> None:
+    def _write(self, path: Path, state: list[int], sha256: str) -> None:
         # A cache that cannot be written costs time, not correctness.
         with contextlib.suppress(OSError):
             private_folder(self._stamps)
@@ -100,12 +102,3 @@ class Digests:
         except (OSError, ValueError):
             return None
         return stamp if isinstance(stamp, list) and len(stamp) == 5 else None
-
-
-def _state(path: Path) -> list[int | str]:
-    """Return what changes when the file does: size, times, inode.
-
-    The modification time can be set back by whoever changed the file; the other cannot.
-    """
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]

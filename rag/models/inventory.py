@@ -17,14 +17,14 @@ from rag.models import catalogue
 from rag.models.bringing import bring
 from rag.models.catalogue import Artifact, Kind, Model
 from rag.models.digests import Digests
-from rag.models.e5_folder import is_whole, stored_digests
+from rag.models.e5_folder import stored_digests
 from rag.models.fetch import fetch_artifact
 from rag.models.hub_gguf import LICENCE, all_recorded, is_hub_gguf, recorded
 from rag.models.progress import Progress, SilentProgress
 from rag.models.resolve import (
     ModelFile,
+    embedder_here,
     folder_of,
-    identity_of,
     resolve_embedder,
     resolve_generator,
 )
@@ -57,10 +57,10 @@ class Verified:
     `model` is one that needs it: pulling that brings it back.
     """
 
+    model: str
     artifact: str
     ok: bool
     detail: str
-    model: str = ""
 
 
 def models_status(settings: Settings) -> list[ModelStatus]:
@@ -108,7 +108,7 @@ def verify(name: str | None, settings: Settings) -> list[Verified]:
     for an unknown name.
     """
     if name is not None and is_hub_gguf(name):
-        missing = Verified(name, False, f"not fetched; rag models pull {name}")
+        missing = Verified(name, name, False, f"not fetched; rag models pull {name}")
         return _verify_hub([recorded(name, settings.models)], settings.models) or [missing]
     models = catalogue.MODELS if name is None else (catalogue.get(name),)
     results: dict[str, Verified] = {}
@@ -116,8 +116,8 @@ def verify(name: str | None, settings: Settings) -> list[Verified]:
         found = _verify_model(model, settings.models)
         if not found and name is not None:
             detail = f"not fetched; rag models pull {model.name}"
-            found = [Verified(model.name, False, detail)]
-        results.update((r.artifact, dataclasses.replace(r, model=model.name)) for r in found)
+            found = [Verified(model.name, model.name, False, detail)]
+        results.update((result.artifact, result) for result in found)
     pulled = all_recorded(settings.models) if name is None else []
     return [*results.values(), *_verify_hub(pulled, settings.models)]
 
@@ -148,18 +148,14 @@ def identity_here(settings: Settings) -> str | None:
     `None` where it is not here, or damaged.
     """
     model = catalogue.find(settings.embedder)
-    if model is None:
-        offline = dataclasses.replace(settings, offline=True)
-        try:
-            return resolve_embedder(settings.embedder, offline, SilentProgress()).identity
-        except ModelError:
-            return None
-    digests = Digests(settings.models)
-    for route in model.routes:
-        folder = folder_of(model, route, settings.models)
-        if is_whole(folder, route[0].sha256, digests):
-            return identity_of(model.name, route[0].sha256)
-    return None
+    if model is not None:
+        here = embedder_here(model, settings.models)
+        return None if here is None else here.identity
+    offline = dataclasses.replace(settings, offline=True)
+    try:
+        return resolve_embedder(settings.embedder, offline, SilentProgress()).identity
+    except ModelError:
+        return None
 
 
 def _hub_status(artifact: Artifact, settings: Settings) -> ModelStatus:
@@ -191,7 +187,7 @@ def _pull_from_hub(
 def _verify_hub(artifacts: Sequence[Artifact | None], cache: Path) -> list[Verified]:
     digests = Digests(cache)
     return [
-        dataclasses.replace(_compare(a.name, cache / a.filename, a.sha256, digests), model=a.name)
+        _compare(a.name, a.name, cache / a.filename, a.sha256, digests)
         for a in artifacts
         if a is not None and (cache / a.filename).exists()
     ]
@@ -234,31 +230,32 @@ def _place(model: Model, cache: Path) -> Path | None:
 def _verify_model(model: Model, cache: Path) -> list[Verified]:
     digests = Digests(cache)
     results = [
-        _compare(artifact.name, cache / artifact.filename, artifact.sha256, digests)
+        _compare(model.name, artifact.name, cache / artifact.filename, artifact.sha256, digests)
         for artifact in model.artifacts
         if (cache / artifact.filename).exists()
     ]
     if model.kind == "embedder":
         for route in model.routes:
-            results += _verify_folder(folder_of(model, route, cache), digests)
+            results += _verify_folder(model, folder_of(model, route, cache), digests)
     return results
 
 
-def _verify_folder(folder: Path, digests: Digests) -> list[Verified]:
+def _verify_folder(model: Model, folder: Path, digests: Digests) -> list[Verified]:
     stored = stored_digests(folder)
     if folder.exists() and not stored:
-        return [Verified(folder.name, False, "its manifest is missing; it will be built again")]
+        detail = "its manifest is missing; it will be built again"
+        return [Verified(model.name, folder.name, False, detail)]
     return [
-        _compare(f"{folder.name}/{name}", folder / name, sha256, digests)
+        _compare(model.name, f"{folder.name}/{name}", folder / name, sha256, digests)
         for name, sha256 in stored.items()
     ]
 
 
-def _compare(label: str, file: Path, sha256: str, digests: Digests) -> Verified:
+def _compare(model: str, label: str, file: Path, sha256: str, digests: Digests) -> Verified:
     try:
         digest = digests.anew(file)
     except OSError as error:
-        return Verified(label, False, str(error))
+        return Verified(model, label, False, str(error))
     if digest == sha256:
-        return Verified(label, True, f"sha256 {sha256}")
-    return Verified(label, False, f"sha256 {digest}, not {sha256}")
+        return Verified(model, label, True, f"sha256 {sha256}")
+    return Verified(model, label, False, f"sha256 {digest}, not {sha256}")

@@ -63,7 +63,7 @@ def resolve_generator(spec: str, settings: Settings, progress: Progress) -> Mode
         path = try_fetch(weights, settings.models, offline=settings.offline, progress=progress)
     except AllFailed as failed:
         raise failure(model.name, [weights], failed.tried, settings.offline) from failed
-    return ModelFile(model.name, str(path), weights.sha256, identity_of(model.name, weights.sha256))
+    return ModelFile(model.name, str(path), weights.sha256, _identity(model.name, weights.sha256))
 
 
 def resolve_embedder(spec: str, settings: Settings, progress: Progress) -> ModelFile:
@@ -113,17 +113,14 @@ def _unknown(spec: str, kind: Kind) -> ModelUnavailable:
     )
 
 
-def identity_of(name: str, sha256: str) -> str:
-    """Return what tells a model's weights apart from others in an index."""
+def _identity(name: str, sha256: str) -> str:
     return f"{name}@{sha256[:12]}"
 
 
 def _catalogue_embedder(model: Model, settings: Settings, progress: Progress) -> ModelFile:
     cache = settings.models
-    digests = Digests(cache)
-    for route in model.routes:
-        if is_whole(folder_of(model, route, cache), route[0].sha256, digests):
-            return _embedder_file(model, route, cache)
+    if here := embedder_here(model, cache):
+        return here
     tried: list[Tried] = []
     # A route whose weights are here already comes first: it must not happen that the
     # vectors change, and the index is refused, because another source answers today.
@@ -139,6 +136,15 @@ def _catalogue_embedder(model: Model, settings: Settings, progress: Progress) ->
         _build(model, route, files, cache, progress)
         return _embedder_file(model, route, cache)
     raise failure(model.name, model.routes[0], tried, settings.offline)
+
+
+def embedder_here(model: Model, cache: Path) -> ModelFile | None:
+    """Return the embedder of the catalogue where its folder is whole; makes nothing."""
+    digests = Digests(cache)
+    for route in model.routes:
+        if is_whole(folder_of(model, route, cache), route[0].sha256, digests):
+            return _embedder_file(model, route, cache)
+    return None
 
 
 def _build(
@@ -160,7 +166,7 @@ def _build(
 def _embedder_file(model: Model, route: tuple[Artifact, ...], cache: Path) -> ModelFile:
     sha256 = route[0].sha256
     path = str(folder_of(model, route, cache))
-    return ModelFile(model.name, path, sha256, identity_of(model.name, sha256))
+    return ModelFile(model.name, path, sha256, _identity(model.name, sha256))
 
 
 def _hub_gguf(spec: str, settings: Settings, progress: Progress) -> ModelFile:
@@ -169,7 +175,7 @@ def _hub_gguf(spec: str, settings: Settings, progress: Progress) -> ModelFile:
     # The digest says that it is what the hub announced, not that it is a model.
     _own_gguf(path)
     name = spec.rpartition("/")[2].rpartition(":")[2]
-    return ModelFile(spec, str(path), artifact.sha256, identity_of(name, artifact.sha256))
+    return ModelFile(spec, str(path), artifact.sha256, _identity(name, artifact.sha256))
 
 
 def _own_gguf(path: Path) -> ModelFile:
@@ -200,7 +206,7 @@ def _own_gguf(path: Path) -> ModelFile:
         raise ModelCorrupt(f"{path} is damaged: {error}", "Download it again.") from error
     # The head holds the metadata and the tail some weights; hashing all would take seconds.
     digest = hashlib.sha256(head + tail + str(size).encode()).hexdigest()
-    return ModelFile(path.name, str(path.resolve()), None, identity_of(path.name, digest))
+    return ModelFile(path.name, str(path.resolve()), None, _identity(path.name, digest))
 
 
 def _own_folder(folder: Path, digests: Digests) -> ModelFile:
@@ -221,7 +227,7 @@ def _own_folder(folder: Path, digests: Digests) -> ModelFile:
     except OSError as error:
         raise ModelUnavailable(f"{folder} cannot be read: {error}") from error
     digest = hashlib.sha256("".join(parts).encode()).hexdigest()
-    return ModelFile(folder.name, str(folder.resolve()), None, identity_of(folder.name, digest))
+    return ModelFile(folder.name, str(folder.resolve()), None, _identity(folder.name, digest))
 
 
 def _pickled(files: list[Path]) -> Path | None:

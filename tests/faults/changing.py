@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -10,7 +9,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from faults.world import World
+from faults.world import World, report
 from rag.errors import NoDocumentsError
 
 
@@ -68,4 +67,4 @@ def meddle(world: World, drawn: random.Random) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))))
+    report(main)

@@ -7,14 +7,13 @@ system allows no such mount, nothing is tried.
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import random
 import sys
 from collections import Counter
 from pathlib import Path
 
-from faults.world import World
+from faults.world import World, report
 from rag.errors import StoreError, StoreReadOnly
 
 MEGABYTE = 1 << 20
@@ -22,23 +21,23 @@ _NEW_USER, _NEW_MOUNTS = 0x10000000, 0x00020000
 _READ_ONLY, _REMOUNT, _PRIVATE = 1, 32, (1 << 18) | 16384  # the last: all below, too
 
 
-class Unmountable(Exception):  # noqa: N818 (reads as a state)
+class MountError(Exception):
     """The system allows no mount."""
 
 
 def mount(target: Path, flags: int = 0, options: str = "", kind: str = "tmpfs") -> None:
-    """Mount a file system; raises `Unmountable`."""
+    """Mount a file system; raises `MountError`."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.mount(kind.encode(), str(target).encode(), kind.encode(), flags, options.encode()):
-        raise Unmountable(os.strerror(ctypes.get_errno()))
+        raise MountError(os.strerror(ctypes.get_errno()))
 
 
 def alone() -> None:
-    """Let this process see mounts of its own; raises `Unmountable`."""
+    """Let this process see mounts of its own; raises `MountError`."""
     libc = ctypes.CDLL(None, use_errno=True)
     user, group = os.getuid(), os.getgid()
     if libc.unshare(_NEW_MOUNTS | (_NEW_USER if user else 0)):
-        raise Unmountable(os.strerror(ctypes.get_errno()))
+        raise MountError(os.strerror(ctypes.get_errno()))
     if user:
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"0 {user} 1")
@@ -55,7 +54,7 @@ def main(folder: Path, count: int, seed: int) -> dict[str, int]:
     try:
         alone()
         mount(disk, options="size=16m")
-    except (Unmountable, OSError) as error:
+    except (MountError, OSError) as error:
         print(f"no mount: {error}", file=sys.stderr)
         return {"tried": 0}
     world = World.make(folder, store=disk / "store")
@@ -112,4 +111,4 @@ def sound(world: World, expected: object) -> bool:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))))
+    report(main)

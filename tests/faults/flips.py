@@ -5,7 +5,6 @@ What counts: after a change there is an error of one line, or the very same as b
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from conftest import FakeEmbedder
 
-from faults.world import World
+from faults.world import World, report
 from rag.datatypes import Answer
 from rag.errors import RagError
 from rag.index import Index
@@ -88,4 +87,4 @@ def seen(world: World, states: Kept) -> tuple[object, ...]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))))
+    report(main)

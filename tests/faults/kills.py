@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import random
 import sys
 from collections import Counter
 from pathlib import Path
 
-from faults.world import OPERATIONS, World, killed
+from faults.world import OPERATIONS, World, killed, report
 
 
 def main(folder: Path, count: int, seed: int) -> dict[str, int]:
@@ -50,4 +49,4 @@ def main(folder: Path, count: int, seed: int) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))))
+    report(main)

@@ -36,14 +36,14 @@ def block(log: Path) -> None:
         def __init__(self, family: int = -1, *rest: object, **more: object) -> None:
             if family not in (socket.AF_UNIX,):
                 refuse(f"socket of family {family}")
-            super().__init__(family, *rest, **more)  # type: ignore[arg-type]
+            super().__init__(family, *rest, **more)
 
     def refuse(what: object, *_: object, **__: object) -> None:
         with log.open("a", encoding="utf-8") as file:
             file.write(f"{what}\n")
         raise OSError(f"the network is blocked: {what}")
 
-    socket.socket = Blocked  # type: ignore[misc]
+    socket.socket = Blocked
     for name in ("getaddrinfo", "gethostbyname", "create_connection"):
         setattr(socket, name, lambda *a, name=name, **k: refuse(f"{name}{a}"))
 

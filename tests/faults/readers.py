@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from faults.world import World
+from faults.world import World, report
 
 READERS = 4
 
@@ -55,4 +55,4 @@ def watch(world: World, stop: Path, log: Path) -> int:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))))
+    report(main)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -118,6 +120,12 @@ class World:
     def left(self) -> list[str]:
         """Return the names of what an index does not need."""
         return [path.name for path in leftovers(self.settings.store)]
+
+
+def report(main: Callable[[Path, int, int], object]) -> None:
+    """Be a program: FOLDER COUNT SEED."""
+    folder, count, seed = sys.argv[1:]
+    print(json.dumps(main(Path(folder), int(count), int(seed))))
 
 
 def killed(work: Callable[[], Any], seconds: float) -> bool:
