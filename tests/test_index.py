@@ -40,10 +40,12 @@ from rag.index import (
     Entry,
     Index,
     database,
+    lists,
     locking,
     quantised,
     sources_of,
     store,
+    stored,
     verifying,
     writing,
 )
@@ -293,6 +295,34 @@ def test_many_vectors_are_removed_and_added_without_new_lists(
     with pytest.raises(KeyError):
         new.vectors([5])
     assert np.array_equal(new.vectors([4, 2030]), np.stack([some[3], more[29]]))
+
+
+@pytest.mark.usefixtures("low_border")
+@pytest.mark.parametrize("part", [700, 10**6])
+def test_lists_put_together_on_the_disk_are_those_that_faiss_makes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int
+) -> None:
+    monkeypatch.setattr(lists, "PART", part)
+    monkeypatch.setattr(stored, "BLOCK", 300)  # parts of 900, 900 and 200
+    some, more = cloud(2000, 1), cloud(900, 4)
+    first = drafted(tmp_path / "a", None, [], some)
+    second = drafted(tmp_path / "b", first, [5, 1999], more)
+    assert sorted(p.name for p in second.iterdir()) == ["chunks.f32", "chunks.faiss", "chunks.ids"]
+    # Both read into memory by FAISS itself, which then takes out and adds by itself.
+    ours = faiss.read_index(str(second / "chunks.faiss"))
+    theirs = faiss.read_index(str(first / "chunks.faiss"))
+    assert (theirs.ntotal, ours.ntotal) == (2000, 2898)
+    theirs.remove_ids(np.array([5, 1999]))
+    theirs.add_with_ids(more, np.arange(2001, 2901))
+    for number in range(179):
+        held = []
+        for index in (ours, theirs):
+            size = index.invlists.list_size(number)
+            ids = faiss.rev_swig_ptr(index.invlists.get_ids(number), size) if size else []
+            codes = faiss.rev_swig_ptr(index.invlists.get_codes(number), size * 16) if size else []
+            rows = np.reshape(codes, (size, 16)).tolist()
+            held.append(sorted(zip(map(int, ids), rows, strict=True)))
+        assert held[0] == held[1]
 
 
 @pytest.mark.usefixtures("low_border")

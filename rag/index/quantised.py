@@ -15,6 +15,7 @@ import numpy as np
 
 from rag.errors import StoreCorrupt
 from rag.index import stored
+from rag.index.lists import write_parts
 from rag.index.schema import REBUILD
 from rag.index.stored import VectorFile
 from rag.index.vectors import (
@@ -24,7 +25,6 @@ from rag.index.vectors import (
     cosines,
     read,
     selector,
-    write,
 )
 
 LISTS = 4
@@ -33,6 +33,8 @@ GROWTH = 4
 """An index that has grown so many times since its lists were made gets new ones."""
 SAMPLE = 50
 """Vectors a list that its centre is made of."""
+MOST_SAMPLED = 200_000
+"""More are not looked at for all centres together (they lie in memory, 307 MB)."""
 CANDIDATES, FEWEST = 10, 200
 LOOKED_AT, LEAST_LOOKED_AT = 1 / 32, 64
 """The share of the lists that a search looks at, and their least number.
@@ -128,10 +130,9 @@ def write_lists(file: VectorFile, path: Path) -> None:
         centres, file.dimension, lists, faiss.ScalarQuantizer.QT_8bit,
         faiss.METRIC_INNER_PRODUCT, True,
     )  # fmt: skip
-    index.train(_sample(file, SAMPLE * lists))
-    _add(index, file, 0)
+    index.train(_sample(file, min(SAMPLE * lists, MOST_SAMPLED)))
     index.nprobe = min(lists, max(LEAST_LOOKED_AT, round(LOOKED_AT * lists)))
-    write(index, path)
+    write_parts(index, file.blocks(), path)
 
 
 def update_lists(
@@ -141,21 +142,12 @@ def update_lists(
 
     Lists that were made for many fewer vectors are made anew.
     """
-    index = read(old)
+    index = read(old, mapped=True)
     check_kind(index, old)
     if int((file.ids > 0).sum()) > GROWTH * (int(index.nlist) / LISTS) ** 2:
         write_lists(file, new)
         return
-    if removed:
-        index.remove_ids(selector(removed))
-    _add(index, file, first)
-    write(index, new)
-
-
-def _add(index: Any, file: VectorFile, first: int) -> None:
-    for ids, rows in file.blocks(first):
-        if len(ids):
-            index.add_with_ids(rows, ids)
+    write_parts(index, file.blocks(first), new, read(old, mapped=True), removed)
 
 
 def _sample(file: VectorFile, count: int) -> Vectors:
@@ -166,5 +158,9 @@ def _sample(file: VectorFile, count: int) -> Vectors:
     chosen = np.zeros(len(file.ids), dtype=np.bool_)
     chosen[kept] = True
     wanted = file.ids[chosen]
-    parts = [rows[np.isin(ids, wanted, assume_unique=True)] for ids, rows in file.blocks()]
-    return np.ascontiguousarray(np.concatenate(parts))
+    found, end = np.empty((len(wanted), file.dimension), dtype=np.float32), 0
+    for ids, rows in file.blocks():
+        part = rows[np.isin(ids, wanted, assume_unique=True)]
+        found[end : end + len(part)] = part
+        end += len(part)
+    return found

@@ -18,7 +18,7 @@ import unicodedata
 from array import array
 from collections.abc import Iterator
 from functools import cache, lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from rag.language.characters import (
     IGNORABLE,
@@ -73,9 +73,18 @@ _SEPARATORS = re.compile(f"[,.'’{_ARABIC_THOUSANDS}{_NBSP}]")
 
 def words(text: str) -> list[str]:
     """Return the folded words of `text`, in order, repeats included."""
-    # Without offsets, which take most of the time of `_fold_text`.
-    folded = "".join(map(_fold, _cluster_pattern().findall(text)))
-    return [word for word, _, _ in _found(folded)]
+    if text.isascii():
+        folded = text.lower()
+    else:  # without offsets, which take most of the time of `_fold_text`
+        folded = "".join(map(_fold, _cluster_pattern().findall(text)))
+    folded = _NUMBER_RUN.sub(_mark_separators, folded)
+    return list(chain.from_iterable(map(_words_of, _word_pattern().findall(folded))))
+
+
+@lru_cache(maxsize=1 << 16)
+def _words_of(run: str) -> tuple[str, ...]:
+    """Return the words of a folded run of letters; most texts repeat a few thousand runs."""
+    return tuple(word for word, _, _ in _cut(run, 0, len(run)))
 
 
 def word_spans(text: str) -> list[tuple[str, int, int]]:
@@ -138,14 +147,19 @@ def _found(folded: str) -> Iterator[tuple[str, int, int]]:
     """Yield the words of a folded text with their offsets in it."""
     folded = _NUMBER_RUN.sub(_mark_separators, folded)
     for match in _word_pattern().finditer(folded):
-        if _is_spaceless().search(match[0]):
-            spans = _bigrams(folded, *match.span())
-        else:
-            spans = iter([match.span()])
-        for start, end in spans:
-            word = _finish(folded[start:end])
-            if word:
-                yield word, start, end
+        yield from _cut(folded, *match.span())
+
+
+def _cut(folded: str, start: int, end: int) -> Iterator[tuple[str, int, int]]:
+    """Yield the words of a run, with their offsets: itself, or bigrams in a spaceless script."""
+    if _is_spaceless().search(folded, start, end):
+        spans = _bigrams(folded, start, end)
+    else:
+        spans = iter([(start, end)])
+    for left, right in spans:
+        word = _finish(folded[left:right])
+        if word:
+            yield word, left, right
 
 
 def _finish(run: str) -> str:
