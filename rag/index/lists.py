@@ -79,7 +79,7 @@ def _empty(index: Any) -> None:
     """Take the vectors out of an index, whose lists may be mapped."""
     import faiss
 
-    lists = faiss.ArrayInvertedLists(index.nlist, index.code_size)
+    lists: Any = faiss.ArrayInvertedLists(index.nlist, index.code_size)
     index.replace_invlists(lists, True)
     lists.this.disown()  # they are the index's now
     index.ntotal = 0
