@@ -17,6 +17,8 @@ cold `ask` and draws them.
 from __future__ import annotations
 
 import argparse
+import importlib.abc
+import importlib.util
 import json
 import os
 import random
@@ -26,10 +28,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from html import escape
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,47 +79,80 @@ class Marks:
         setattr(owner, name, classmethod(timed) if made else timed)
 
 
+class Hooks(importlib.abc.MetaPathFinder):
+    """Calls something with a module right after the program has imported it.
+
+    Nothing is imported earlier than without measuring.
+    """
+
+    def __init__(self, wanted: Mapping[str, Callable[[Any], None]]) -> None:
+        self._wanted = dict(wanted)
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        """Let the others find a module, and add what is wanted after it."""
+        act = self._wanted.pop(fullname, None)
+        spec = importlib.util.find_spec(fullname) if act is not None else None
+        if act is None or spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def executed(module: ModuleType) -> None:
+            execute(module)
+            act(module)
+
+        spec.loader.exec_module = executed  # type: ignore[method-assign]
+        return spec
+
+
 def child(report: Path, start: float, arguments: Sequence[str]) -> None:
     """Be `ask`, and write down when what happened."""
     marks = Marks(start)
     marks.stages.append(("Python", False, 0.0, marks.now()))
-    with marks.stage("import the program"):
+
+    def around(owner: str, name: str, stage: str) -> Callable[[Any], None]:
+        def act(module: Any) -> None:
+            marks.around(getattr(module, owner) if owner else module, name, stage)
+
+        return act
+
+    def answering(module: Any) -> None:
+        marks.around(module, "retrieve", "search")
+        marks.around(module, "extract", "read the sentences")
+        marks.around(module, "language", "tell the language")
+
+    def engine(module: Any) -> None:
+        run = module.LlamaEngine.run
+
+        def watched(self: Any, tokens: Sequence[int], constant: int, refusal: str) -> Any:
+            marks.tokens = marks.tokens or list(tokens)
+            begun = marks.now()
+            try:
+                for number, step in enumerate(run(self, tokens, constant, refusal)):
+                    if not number:
+                        marks.stages.append(("read the prompt", False, begun, marks.now()))
+                        begun = marks.now()
+                        marks.first = marks.first or begun
+                    yield step
+            finally:  # who asks closes it after the last token that is wanted
+                marks.stages.append(("write", False, begun, marks.now()))
+
+        module.LlamaEngine.run = watched
+
+    hooks = {
+        "rag.index.core": around("Index", "load", "open the index"),
+        "rag.embedding.tokens": around("Tokenizer", "load", "load the tokenizer"),
+        "rag.embedding.encoder": around("Encoder", "load", "load the encoder"),
+        "rag.embedding.light": around("LightEmbedder", "embed_queries", "embed"),
+        "rag.generation.llama": around("LlamaGenerator", "load", "load the generator"),
+        "rag.spans": around("SpanReader", "shipped", "load the reader"),
+        "rag.lexicon": around("Lexicon", "__init__", "make the lexicon"),
+        "rag.session": around("Session", "_load_ahead", "begin to load"),
+        "rag.answer": answering,
+        "rag.generation.engine": engine,
+    }
+    sys.meta_path.insert(0, Hooks(hooks))
+    with marks.stage("import the command"):
         from rag.cli.ask import app
-    with marks.stage("import llama.cpp"):
-        import llama_cpp  # noqa: F401 (what is timed is its import)
-    from rag import answer, phrasing
-    from rag.embedding import Encoder, LightEmbedder, Tokenizer
-    from rag.generation.engine import LlamaEngine
-    from rag.generation.llama import LlamaGenerator
-    from rag.index import Index
-    from rag.spans import SpanReader
-
-    marks.around(Index, "load", "open the index")
-    marks.around(Tokenizer, "load", "load the tokenizer")
-    marks.around(Encoder, "load", "load the encoder")
-    marks.around(LightEmbedder, "embed_queries", "embed")
-    marks.around(LlamaGenerator, "load", "load the generator")
-    marks.around(SpanReader, "shipped", "load the reader")
-    marks.around(answer, "retrieve", "search")
-    marks.around(answer, "extract", "read the sentences")
-    marks.around(answer, "language", "tell the language")
-    marks.around(phrasing.Lexicon, "__init__", "make the lexicon")
-    run = LlamaEngine.run
-
-    def watched(self: LlamaEngine, tokens: Sequence[int], constant: int, refusal: str) -> Any:
-        marks.tokens = marks.tokens or list(tokens)
-        begun = marks.now()
-        try:
-            for number, step in enumerate(run(self, tokens, constant, refusal)):
-                if not number:
-                    marks.stages.append(("read the prompt", False, begun, marks.now()))
-                    begun = marks.now()
-                    marks.first = marks.first or begun
-                yield step
-        finally:  # who asks closes it after the last token that is wanted
-            marks.stages.append(("write", False, begun, marks.now()))
-
-    LlamaEngine.run = watched  # type: ignore[method-assign, assignment]
     with suppress(SystemExit):
         app(list(arguments))
     whole = {"stages": marks.stages, "first": marks.first, "tokens": marks.tokens}

@@ -29,7 +29,8 @@ from rag.embedding import Embedder
 from rag.excerpt import excerpt
 from rag.extraction import Reading, extract, read_sentences
 from rag.generation import Generator, Usage
-from rag.index import Index
+from rag.index import Database, Index
+from rag.kept import Kept
 from rag.language import (
     asks_for_number,
     asks_for_several,
@@ -123,6 +124,7 @@ class Answerer:
         calibration: Calibration | None = None,
         *,
         reranker: Reranker | None = None,
+        lexicons: Kept | None = None,
     ) -> None:
         self.index = index
         self.embedder = embedder
@@ -138,6 +140,7 @@ class Answerer:
             embedder,
             lambda: self.reader.vocabulary,
             settings.max_tokens,
+            lexicons,
         )
 
     @property
@@ -337,7 +340,7 @@ def reads(asked: str, written: str, settings: Settings) -> bool:
     return mode == "always" or (mode == "auto" and {asked, written} <= READS_WELL)
 
 
-def writes_likely(question: str, index: Index, settings: Settings) -> bool:
+def writes_likely(question: str, text: Database, settings: Settings) -> bool:
     """Guess before the search whether an answer will need the generator.
 
     It does where most documents are written in another script than the question, unless that
@@ -346,7 +349,7 @@ def writes_likely(question: str, index: Index, settings: Settings) -> bool:
     """
     if asks_whether(question):
         return False
-    written, theirs = index.text.commonest()
+    written, theirs = text.commonest()
     if theirs not in ("", dominant_script(question)):
         return not asks_for_number(question)
     return reads(language(question), written, settings)

@@ -10,13 +10,22 @@ anything else.
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache, lru_cache
+from pathlib import Path
+
+import msgspec
+import platformdirs
 
 from rag.embedding import Embedder
+from rag.kept import Kept
 from rag.language import dominant_script, sound, word_spans, words
 from rag.language.identify import COMMON
+from rag.settings import APP
+from rag.stamps import program
 
 # The spelling must be so near to the word, as a cosine of the embedder; a higher bar did not
 # keep out the wrong ones (benchmarks/LOG.md), so a spelling is a candidate and no verdict.
@@ -24,33 +33,28 @@ NEAR = 0.88
 # So many spellings of one sound are compared, the commonest first.
 SPELLINGS = 40
 LONGEST_NAME = 5  # words
+MOST_BYTES = 10_000_000  # a script takes a quarter of a megabyte at the most
 _BEGINS_WORD = "▁"
+
+Spellings = Mapping[str, Sequence[str]]
 
 
 class Lexicon:
     """Spellings in one script, from a vocabulary, by sound."""
 
-    def __init__(self, script: str, vocabulary: Iterable[str], embedder: Embedder) -> None:
-        """Take the words of a script from a vocabulary that lists common ones first."""
+    def __init__(
+        self,
+        script: str,
+        vocabulary: Iterable[str],
+        embedder: Embedder,
+        kept: Kept | None = None,
+    ) -> None:
+        """Take the words of a script from a vocabulary that lists common ones first.
+
+        What was made of it is found again in `kept`.
+        """
         self._embedder = embedder
-        self._spellings: dict[str, list[str]] = defaultdict(list)
-        begins = cache(dominant_script)
-        for piece in vocabulary:
-            word = piece.removeprefix(_BEGINS_WORD)
-            # Names: the vocabulary is of a hundred languages (hezar, siden, menteri).
-            if word == piece or len(word) < 3 or word[0].islower():
-                continue
-            # Of 250,000 pieces: what can be told by one letter is, and ASCII needs no folding.
-            if word.isascii():
-                if script == "Latin" and word.isalpha() and (key := sound(word.lower())):
-                    self._spellings[key].append(word)
-                continue
-            if begins(word[0]) not in (script, COMMON) or dominant_script(word) != script:
-                continue
-            # Not isalpha(): the vowel signs of Indic scripts are no letters.
-            said = word_spans(word)
-            if [place for _, *place in said] == [[0, len(word)]] and (key := sound(said[0][0])):
-                self._spellings[key].append(word)
+        self._spellings = _found_again(script, list(vocabulary), kept)
 
     def spelling(self, word: str) -> str:
         """Return how a word of another script is spelt here; '' where nothing is near."""
@@ -61,6 +65,48 @@ class Lexicon:
         cosines = vectors[1:] @ vectors[0]
         best = int(cosines.argmax())
         return found[best] if cosines[best] >= NEAR else ""
+
+
+def _found_again(script: str, vocabulary: Sequence[str], kept: Kept | None) -> Spellings:
+    """Return the words of a script by their sound; it takes .4 s to tell anew."""
+    if kept is None:
+        return _by_sound(script, vocabulary)
+    digest = hashlib.sha256("\n".join(vocabulary).encode("utf-8", "replace")).hexdigest()
+    key = {"script": script, "vocabulary": digest, "program": program()}
+    with suppress(msgspec.DecodeError):
+        if (content := kept.find(key)) is not None:
+            return msgspec.json.decode(content, type=dict[str, list[str]])
+    made = _by_sound(script, vocabulary)
+    kept.keep(key, msgspec.json.encode(made))
+    return made
+
+
+def _by_sound(script: str, vocabulary: Iterable[str]) -> Spellings:
+    spellings = defaultdict(list)
+    begins = cache(dominant_script)
+    for piece in vocabulary:
+        word = piece.removeprefix(_BEGINS_WORD)
+        # Names: the vocabulary is of a hundred languages (hezar, siden, menteri).
+        if word == piece or len(word) < 3 or word[0].islower():
+            continue
+        # Of 250,000 pieces: what can be told by one letter is, and ASCII needs no folding.
+        if word.isascii():
+            if script == "Latin" and word.isalpha() and (key := sound(word.lower())):
+                spellings[key].append(word)
+            continue
+        if begins(word[0]) not in (script, COMMON) or dominant_script(word) != script:
+            continue
+        # Not isalpha(): the vowel signs of Indic scripts are no letters.
+        said = word_spans(word)
+        if [place for _, *place in said] == [[0, len(word)]] and (key := sound(said[0][0])):
+            spellings[key].append(word)
+    return dict(spellings)
+
+
+def lexicons_of_user(folder: Path | None = None) -> Kept:
+    """Return where spellings by sound are kept: in a folder, or in the user's cache."""
+    folder = folder or Path(platformdirs.user_cache_dir(APP)) / "lexicons"
+    return Kept(folder, "lexicon 1", MOST_BYTES, parents=True)
 
 
 @lru_cache(maxsize=64)

@@ -25,6 +25,7 @@ from rag.calibration import Weights
 from rag.citing import claim_of, overlap
 from rag.embedding import Embedder
 from rag.generation import Generator, Usage
+from rag.kept import Kept
 from rag.language import dominant_script, numbers, text_language, word_spans, words
 from rag.language.identify import COMMON
 from rag.lexicon import LONGEST_NAME, Lexicon, named, shared_names
@@ -137,7 +138,8 @@ NEARNESS = Trust(None, NEAR, NEAR)
 class Phrasing:
     """Puts answers into words with one generator and one embedder.
 
-    `vocabulary` gives the words that a lexicon may spell with, common ones first.
+    `vocabulary` gives the words that a lexicon may spell with, common ones first; what it
+    makes of them is kept in `lexicons`.
     """
 
     def __init__(
@@ -146,11 +148,12 @@ class Phrasing:
         embedder: Embedder,
         vocabulary: Callable[[], Iterable[str]],
         max_tokens: int,
+        lexicons: Kept | None = None,
     ) -> None:
         self._generator = generator
         self._embedder = embedder
         self._max_tokens = max_tokens
-        self._lexicon = cache(lambda script: Lexicon(script, vocabulary(), embedder))
+        self._lexicon = cache(lambda script: Lexicon(script, vocabulary(), embedder, lexicons))
 
     def read(
         self,

@@ -8,17 +8,14 @@ quotes is compared with the stored text.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
-from functools import cache
-from importlib import resources
-from pathlib import Path
 
 import msgspec
 
 from rag.datatypes import Answer
 from rag.index import Database
 from rag.kept import Kept
+from rag.stamps import program
 
 FOLDER = "answers"
 MOST_BYTES = 20_000_000  # some hundreds of answers, with all that was found for each
@@ -67,25 +64,3 @@ class Remembered:
         quotes += [quote for e in answer.evidence for quote in (e.quote, *e.also)]
         texts = {path: self._text.text(path) for path in {q.chunk.path for q in quotes}}
         return all(texts[q.chunk.path][q.start : q.end] == q.text for q in quotes)
-
-
-@cache
-def program() -> str:
-    """Return a digest of the files that this program consists of, prompts among them.
-
-    Of their names, sizes and times: reading them all would take longer than an answer may.
-    """
-    package = Path(str(resources.files("rag")))
-    folders = [package, package.parent / "prompts"]
-    files = sorted(
-        path
-        for folder in folders
-        if folder.is_dir()
-        for path in folder.rglob("*")
-        if path.suffix != ".pyc" and path.is_file()
-    )
-    found = hashlib.sha256()
-    for path in files:
-        stat = path.stat()
-        found.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode("utf-8", "replace"))
-    return found.hexdigest()

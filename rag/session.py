@@ -33,6 +33,7 @@ from rag.errors import (
 from rag.generation import Generator, LlamaGenerator, states_of_user
 from rag.index import Database, Index, Previous, sources_of
 from rag.ingest import Report, index_documents
+from rag.lexicon import lexicons_of_user
 from rag.models import ModelFile, Progress, resolve_embedder, resolve_generator
 from rag.reading import file_id
 from rag.remembering import Remembered
@@ -147,6 +148,7 @@ class Session:
             self._load_generator,
             self.settings,
             reranker=self.reranker,
+            lexicons=lexicons_of_user(),
         )
 
     @cached_property
@@ -239,6 +241,13 @@ class Session:
             remembered.keep(question, answer)
         return answer
 
+    def expect(self, question: str, *, fresh: bool = False) -> None:
+        """Begin to load what `ask` will need for a question, if it is not remembered."""
+        question = checked(question)
+        before = None if fresh else self._remembered()
+        if before is None or before.find(question) is None:
+            self._load_ahead(question)
+
     def _verify(self) -> None:
         """Raise `StoreCorrupt` where the open index was damaged; it is opened anew then."""
         if "index" not in self.__dict__:
@@ -286,9 +295,16 @@ class Session:
             _ = self._embedder_file  # a fetch shows its progress
             self._embedder_ahead = _begin(self._load_embedder)
         if self._loaded is None and self._generator_ahead is None:
-            if writes_likely(question, self.index, self.settings):
+            if writes_likely(question, self._text_soon(), self.settings):
                 self._found_generator()
                 self._generator_ahead = _begin(self._make_generator)
+
+    def _text_soon(self) -> Database:
+        """Return the text without waiting for the vectors, where there is an index already."""
+        try:
+            return self.text
+        except StoreError:
+            return self.index.text  # builds one, or says what is wrong
 
     def search(self, question: str) -> Found:
         """Find hits and evidence for a question, without a generator."""

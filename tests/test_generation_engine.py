@@ -250,7 +250,7 @@ def test_a_constant_part_is_read_once_and_then_comes_from_a_file(tmp_path: Path)
 
 
 def test_a_short_constant_part_is_not_worth_a_file(tmp_path: Path) -> None:
-    run(engine_of(FakeModel([6]), states_of_user(tmp_path)), [*HEAD[:31], 6], 31)
+    run(engine_of(FakeModel([6]), states_of_user(tmp_path)), [*HEAD[:7], 6], 7)
     assert list(tmp_path.iterdir()) == []
 
 

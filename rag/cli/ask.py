@@ -113,15 +113,13 @@ def ask(
     Without a question it opens an interactive session. Exit codes: 0 answered, 1 error,
     2 usage, 3 the documents do not say.
     """
-    from rag.display import Display
-
-    display = Display(quiet=quiet, as_json=as_json)
-    with common.reporting(display):
+    screen = common.Screen(quiet=quiet, as_json=as_json)
+    with common.reporting(screen):
         questions = _questions(question)
         more = More(tuple(follows or ()), sources, tuple(opened or ()), why, save, overwrite, fresh)
         if only_search:
             more.check_search(questions)
-        more.check(questions, display)
+        more.check(questions, screen)
         if docs is not None and store is not None:
             raise UsageError("--docs keeps a store of its own", "Leave out --store or --docs.")
         wanted = filter_of(pattern, language, since, until)
@@ -136,7 +134,7 @@ def ask(
         )
         from rag.session import Session
 
-        progress = common.progress_of(display)
+        progress = common.progress_of(screen)
         session = (
             Session.over(docs, settings, progress, wanted)
             if docs
@@ -145,10 +143,10 @@ def ask(
         if questions is None:
             from rag.repl import Repl
 
-            raise typer.Exit(Repl(session, display).run())
+            raise typer.Exit(Repl(session, screen.display).run())
         if only_search:
-            raise typer.Exit(common.search(questions, session, display))
-        raise typer.Exit(_answer_all(questions, session, display, more))
+            raise typer.Exit(common.search(questions, session, screen.display))
+        raise typer.Exit(_answer_all(questions, session, screen, more))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +161,14 @@ class More:
     overwrite: bool = False
     fresh: bool = False
 
-    def check(self, questions: Sequence[str] | None, display: Display) -> None:
+    def check(self, questions: Sequence[str] | None, screen: common.Screen) -> None:
         """Raise `UsageError` where flags contradict each other or there is no question."""
         printed = {"--sources": self.sources, "--open": self.opened, "--why": self.why}
         given = [flag for flag, wanted in printed.items() if wanted]
         single = {"--follows": self.follows, "--open": self.opened}
         of_one = [flag for flag, wanted in single.items() if wanted]
-        if given and (display.as_json or display.quiet):
-            other = "--json tells it all already" if display.as_json else "--quiet forbids it"
+        if given and (screen.as_json or screen.quiet):
+            other = "--json tells it all already" if screen.as_json else "--quiet forbids it"
             raise UsageError(f"{given[0]} prints more than the answer, and {other}")
         if self.overwrite and self.save is None:
             raise UsageError("--overwrite is for --save", "Add --save FILE.")
@@ -236,17 +234,16 @@ def _is_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def _answer_all(questions: list[str], session: Session, display: Display, more: More) -> int:
+def _answer_all(questions: list[str], session: Session, screen: common.Screen, more: More) -> int:
     """Answer each; return 0 if any was answered, else 3."""
     from rag.conversation import Turn, asked_before, understand
+
+    path = _target(more)  # what cannot be saved is better known before seconds of work
+    before = asked_before(more.follows)
+    session.expect(understand(questions[0], before).text, fresh=more.fresh)
     from rag.repl import saving
 
-    path = None
-    if more.save is not None:  # what cannot be saved is better known before seconds of work
-        mend = "Add --overwrite to write over it."
-        path = saving.target(str(more.save), overwrite=more.overwrite, mend=mend)
-    before = asked_before(more.follows)
-    turns = []
+    display, turns = screen.display, []
     for number, question in enumerate(questions):
         if len(questions) > 1 and not display.as_json:
             display.question(question, first=number == 0)
@@ -261,6 +258,15 @@ def _answer_all(questions: list[str], session: Session, display: Display, more: 
         saving.save(path, turns, session, overwrite=more.overwrite)
         display.note(f"Saved in {path}.")
     return 0 if any(t.answer and not t.answer.refused for t in turns) else common.REFUSED
+
+
+def _target(more: More) -> Path | None:
+    if more.save is None:
+        return None
+    from rag.repl import saving
+
+    mend = "Add --overwrite to write over it."
+    return saving.target(str(more.save), overwrite=more.overwrite, mend=mend)
 
 
 def _show(

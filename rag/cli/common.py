@@ -7,8 +7,9 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
@@ -101,7 +102,59 @@ Until = Annotated[
 ]
 
 
-def progress_of(display: Display) -> Progress:
+class Reports(Protocol):
+    """Tells users of a failure."""
+
+    def error(self, error: RagError) -> None:
+        """Print it as one line."""
+        ...
+
+
+class Screen:
+    """A `Display` that is made when there is something to show.
+
+    Rich and Markdown take a tenth of a second to import, which a question better spends while
+    its models are loaded. It is its own `progress`.
+    """
+
+    def __init__(self, *, quiet: bool, as_json: bool) -> None:
+        self.quiet = quiet
+        self.as_json = as_json
+
+    @cached_property
+    def display(self) -> Display:
+        """The display."""
+        from rag.display import Display
+
+        return Display(quiet=self.quiet, as_json=self.as_json)
+
+    def error(self, error: RagError) -> None:
+        """Print a failure; see `Display`."""
+        self.display.error(error)
+
+    @property
+    def progress(self) -> Progress:
+        """Where progress is told."""
+        return self
+
+    def start(self, name: str, total: int | None) -> None:
+        """Begin something; see `Progress`."""
+        self.display.progress.start(name, total)
+
+    def advance(self, count: int) -> None:
+        """Go on; see `Progress`."""
+        self.display.progress.advance(count)
+
+    def note(self, text: str) -> None:
+        """Tell something; see `Progress`."""
+        self.display.progress.note(text)
+
+    def finish(self) -> None:
+        """Come to an end; see `Progress`."""
+        self.display.progress.finish()
+
+
+def progress_of(display: Display | Screen) -> Progress:
     """Return where progress is told: nowhere when quiet."""
     from rag.models import SilentProgress
 
@@ -135,7 +188,7 @@ def search(questions: Sequence[str], session: Session, display: Display) -> int:
 
 
 @contextmanager
-def reporting(display: Display) -> Iterator[None]:
+def reporting(display: Reports) -> Iterator[None]:
     """Turn a failure into its line and its exit code; no traceback ever reaches a user."""
     try:
         yield

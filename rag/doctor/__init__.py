@@ -9,7 +9,7 @@ changes nothing (but the stamps that it renews) unless a finding is told to mend
     environment   Python, packages, native libraries, disk
     weights       model files against their digests
     store         the index, inside and against its documents
-    caches        what can be made anew: states, answers, indexes of `ask --docs`
+    caches        what can be made anew: states, lexicons, answers, indexes of `ask --docs`
 """
 
 from __future__ import annotations

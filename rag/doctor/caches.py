@@ -1,4 +1,4 @@
-"""What can be made again: states of the generator, answers, indexes of `ask --docs`."""
+"""What can be made again: states, lexicons, answers, indexes of `ask --docs`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rag.errors import StoreCorrupt, StoreError
 from rag.generation import states_of_user
 from rag.index import Previous, discard, leftovers, sweep
 from rag.kept import Kept
+from rag.lexicon import lexicons_of_user
 from rag.remembering import kept_beside
 from rag.session import private_stores
 from rag.settings import Settings
@@ -19,9 +20,9 @@ from rag.settings import Settings
 
 def examine_caches(settings: Settings) -> Iterator[Finding]:
     """Look at every file of the caches."""
-    states = states_of_user()
-    whole = len(states.files())
-    broken = list(_damaged("state of the generator", states))
+    states, lexicons = states_of_user(), lexicons_of_user()
+    whole = len(states.files()) + len(lexicons.files())
+    broken = [*_damaged("state of the generator", states), *_damaged("lexicon", lexicons)]
     try:
         index = Previous.open(settings.store)
     except StoreError:
@@ -36,7 +37,7 @@ def examine_caches(settings: Settings) -> Iterator[Finding]:
         broken += _private(store)
     yield from broken
     if not broken:
-        what = f"{whole} states and answers, {len(stores)} indexes of ask --docs"
+        what = f"{whole} states, lexicons and answers, {len(stores)} indexes of ask --docs"
         yield Finding("caches", "sound", what)
 
 

@@ -23,8 +23,8 @@ from rag.thinking import MARKERS
 # A prompt is cut behind its constant part and then every so many tokens; what two prompts
 # share is held over in whole blocks.
 BLOCK = 64
-# Constant parts of fewer tokens are read faster than they are worth a file.
-WORTH_KEEPING = 32
+# Constant parts of fewer tokens are not worth a file; a dozen take .24 s to read.
+WORTH_KEEPING = 8
 
 
 @dataclass(frozen=True, slots=True)
