@@ -295,16 +295,9 @@ class Session:
             _ = self._embedder_file  # a fetch shows its progress
             self._embedder_ahead = _begin(self._load_embedder)
         if self._loaded is None and self._generator_ahead is None:
-            if writes_likely(question, self._text_soon(), self.settings):
+            if writes_likely(question, self.index.text, self.settings):
                 self._found_generator()
                 self._generator_ahead = _begin(self._make_generator)
-
-    def _text_soon(self) -> Database:
-        """Return the text without waiting for the vectors, where there is an index already."""
-        try:
-            return self.text
-        except StoreError:
-            return self.index.text  # builds one, or says what is wrong
 
     def search(self, question: str) -> Found:
         """Find hits and evidence for a question, without a generator."""

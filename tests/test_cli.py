@@ -871,6 +871,37 @@ def test_the_generator_is_loaded_ahead_where_it_is_likely_needed(
     assert ("_make_generator" in begun) is loaded
 
 
+def test_nothing_is_loaded_for_an_answer_that_is_remembered(
+    ask: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(rag.session, "_begin", lambda work: begun.append(work.__name__))
+    ask(ASKED)
+    assert begun == ["_load_embedder"]
+    ask(ASKED)
+    assert begun == ["_load_embedder"]
+
+
+def test_loading_begins_before_there_is_anything_to_show_with(
+    ask: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    expect, display = rag.session.Session.expect, rag.display.Display.__init__
+
+    def expected(*given: Any, **more: Any) -> None:
+        order.append("load")
+        expect(*given, **more)
+
+    def shown(*given: Any, **more: Any) -> None:
+        order.append("show")
+        display(*given, **more)
+
+    monkeypatch.setattr(rag.session.Session, "expect", expected)
+    monkeypatch.setattr(rag.display.Display, "__init__", shown)
+    assert ask(ASKED).exit_code == 0
+    assert order == ["load", "show"]
+
+
 def test_a_generator_that_fails_ahead_is_one_line_where_it_is_needed(
     ask: Run, models: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

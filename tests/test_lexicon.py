@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 from conftest import NearEmbedder
 
+from rag import lexicon as lexicon_module
 from rag.language import sound, words
-from rag.lexicon import NEAR, SPELLINGS, Lexicon, named, shared_names
+from rag.lexicon import NEAR, SPELLINGS, Lexicon, lexicons_of_user, named, shared_names
 
 VOCABULARY = ["▁William", "▁Willem", "iam", "▁Wilhelm", "▁विलियम", "▁the", "▁Vilhelm"]
 
@@ -94,6 +96,49 @@ def test_words_with_vowel_signs_are_words() -> None:
 def test_a_longer_word_without_spaces_is_not_found_by_its_first_letters() -> None:
     key = sound(words("北京市")[0])
     assert spelt("Beijing", {"北京市": 1.0}, ["▁北京市"], "Han") == "", key
+
+
+def test_what_was_made_of_a_vocabulary_is_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    whole = lexicon_module._by_sound
+
+    def counted(script: str, vocabulary: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        made.append((script, len(vocabulary)))
+        return whole(script, vocabulary)
+
+    monkeypatch.setattr(lexicon_module, "_by_sound", counted)
+    kept, embedder = lexicons_of_user(tmp_path / "lexicons"), NearEmbedder({"Vilhelm": 0.95})
+    for _ in range(3):
+        assert Lexicon("Latin", VOCABULARY, embedder, kept).spelling("विलियम") == "Vilhelm"
+    assert made == [("Latin", 7)]
+    Lexicon("Devanagari", VOCABULARY, embedder, kept)
+    Lexicon("Latin", VOCABULARY[:-1], embedder, kept)
+    monkeypatch.setattr(lexicon_module, "program", lambda: "newer")
+    Lexicon("Latin", VOCABULARY, embedder, kept)
+    assert made[1:] == [("Devanagari", 7), ("Latin", 6), ("Latin", 7)]
+
+
+@pytest.mark.parametrize("damage", [b"", b"[1, 2]"])
+def test_a_damaged_lexicon_is_made_anew(tmp_path: Path, damage: bytes) -> None:
+    kept, embedder = lexicons_of_user(tmp_path), NearEmbedder({"Vilhelm": 0.95})
+    Lexicon("Latin", VOCABULARY, embedder, kept)
+    (file,) = kept.files()
+    if damage:  # whole by its digest, and no lexicon
+
+        class Lying:
+            def find(self, key: Mapping[str, object]) -> bytes:
+                return damage
+
+            def keep(self, key: Mapping[str, object], content: bytes) -> None:
+                kept.keep(key, content)
+
+        assert Lexicon("Latin", VOCABULARY, embedder, Lying()).spelling("विलियम") == "Vilhelm"  # type: ignore[arg-type]
+        return
+    file.write_bytes(file.read_bytes()[:-3])
+    assert Lexicon("Latin", VOCABULARY, embedder, kept).spelling("विलियम") == "Vilhelm"
+    assert kept.damaged() == []
 
 
 def test_numbers_and_short_words_have_no_sound() -> None:

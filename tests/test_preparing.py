@@ -58,3 +58,17 @@ def test_a_window_too_small_for_the_head_is_left_alone(
     states = Kept(tmp_path / "states", "state 2", 10_000)
     prepare(FILE, replace(settings, context=10), RecordingProgress(), states)
     assert loads[0].prompts == []
+
+
+def test_the_translators_heads_are_read_too(settings: Settings, tmp_path: Path) -> None:
+    states = Kept(tmp_path / "states", "state 2", 10_000)
+    made = ScriptedGenerator("Paris")
+    made.translator = translator = ScriptedGenerator("Paris")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LlamaGenerator, "load", lambda file, **given: made)
+        prepare(FILE, settings, RecordingProgress(), states)
+    assert len(made.prompts) == 1
+    systems = [prompt[0]["content"] for prompt in translator.prompts]
+    assert systems == ["Translate into English.", "Translate into Hindi."]
+    # Something is asked: where a last turn is empty, a head cannot be told from what follows.
+    assert all(prompt[-1]["content"] for prompt in [*made.prompts, *translator.prompts])
