@@ -28,6 +28,7 @@ from rag.index import Index, Sentence
 from rag.language import (
     dominant_script,
     gives_orders,
+    has_words,
     refers_back,
     sound,
     visible,
@@ -51,7 +52,6 @@ LONGEST_PAIR = 400
 RERANKED = 20
 RERANKED_SENTENCES = 3
 MAX_QUESTION_CHARS = 2000
-_ASCII_WORD = re.compile("[0-9A-Za-z]")
 # So many words, of which fewer than this share are different, are a heap. In 5,700 sentences
 # of twelve languages (XQuAD's training articles) there is none.
 HEAP_WORDS, HEAP_SHARE = 12, 1 / 3
@@ -104,8 +104,7 @@ def checked(question: str) -> str:
     """Return the question on one line; raises `UsageError` where it asks nothing."""
     # A terminal may give bytes that are no text; the models take none.
     line = " ".join(question.encode("utf-8", "replace").decode("utf-8").split())
-    # A letter or digit of ASCII is a word, and words in general take .08 s to come to know.
-    if not _ASCII_WORD.search(line) and not words(line):
+    if not has_words(line):
         raise UsageError("The question is empty", 'Ask like this: ask "how many were sent?"')
     if len(line) > MAX_QUESTION_CHARS:
         raise UsageError(

@@ -1,6 +1,7 @@
 """Words, numbers, sentences, scripts and languages, with expectations made by hand."""
 
 import json
+import sys
 import textwrap
 import unicodedata
 from itertools import pairwise
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from rag.language import (
     dominant_script,
+    has_words,
     identify,
     language,
     numbers,
@@ -435,3 +437,12 @@ def test_a_plainly_english_question_needs_no_statistics(
     monkeypatch.setattr(identify, "_judged", lambda text, _: asked.append(text) or "xx")
     assert language(question) == ("en" if plain else "xx")
     assert asked == ([] if plain else [question])
+
+
+def test_whether_there_are_words_is_told_as_words_would() -> None:
+    for character in filter(str.isalnum, map(chr, range(sys.maxunicode + 1))):
+        assert has_words(character) is bool(words(character)), hex(ord(character))
+    for text in ("", " - ", "…!\n", "\u3164 \u115f", "।॥", "— ₹ —"):
+        assert not has_words(text)
+    for text in ("- क -", "…7", "\u3164ㄱ", "½", "e\u0301", "العربية", "ไทย", "汉"):
+        assert has_words(text)

@@ -28,7 +28,7 @@ from rag.ingest.comparing import Compared, compare
 from rag.ingest.embedding import embed_pending
 from rag.ingest.listing import Listing, SourceFile, files_of
 from rag.ingest.telling import Telling
-from rag.language import words
+from rag.language import has_words
 from rag.models import Progress
 from rag.reading import SUFFIXES, read_document
 from rag.settings import Settings
@@ -245,4 +245,4 @@ class _Stage:
 def _spans(chunked: Chunked) -> Spans:
     """Return the sentences that say something: a line of dashes has no words."""
     start, text = chunked.chunk.start, chunked.chunk.text
-    return tuple((s, e) for s, e in chunked.sentences if words(text[s - start : e - start]))
+    return tuple((s, e) for s, e in chunked.sentences if has_words(text[s - start : e - start]))

@@ -19,7 +19,7 @@ sign.
     identify     script of a text, language of a question
 """
 
-from rag.language.folding import numbers, whole_words, word_spans, words
+from rag.language.folding import has_words, numbers, whole_words, word_spans, words
 from rag.language.hidden import hidden_spans, visible
 from rag.language.identify import dominant_script, language, text_language
 from rag.language.leaning import asks_itself, leans_back, statement
@@ -36,6 +36,7 @@ __all__ = [
     "asks_whether",
     "dominant_script",
     "gives_orders",
+    "has_words",
     "hidden_spans",
     "language",
     "leans_back",

@@ -81,6 +81,11 @@ def words(text: str) -> list[str]:
     return list(chain.from_iterable(map(_words_of, _word_pattern().findall(folded))))
 
 
+def has_words(text: str) -> bool:
+    """Whether `words` finds any: told by the first letter or digit, where there is one."""
+    return any(c.isalnum() and _fold(c).strip() for c in text) or bool(words(text))
+
+
 @lru_cache(maxsize=1 << 16)
 def _words_of(run: str) -> tuple[str, ...]:
     """Return the words of a folded run of letters; most texts repeat a few thousand runs."""
