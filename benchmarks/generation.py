@@ -1,12 +1,12 @@
 """What generation costs beside bare llama.cpp, and what its options buy.
 
-    python benchmarks/generation.py XQUAD PART…      parts:
+    python benchmarks/generation.py XQUAD PART… [--pairs 5] [--answers 20]      parts:
     ratio threads batches attention weights lookup memory
 
 `ratio` holds the program's generator against a loop that only decodes and takes the largest
 logit: same file, same threads, same prompt, in turns. `threads`, `batches`, `attention` and
-`weights` hold options of llama.cpp against what is shipped, in turns, and compare the answers to
-twenty questions;
+`weights` hold options of llama.cpp against what is shipped, in turns (--pairs), and compare the
+answers to some questions (--answers); with `weights` llama.cpp may crash (rag/llamacpp.py).
 `lookup` guesses tokens ahead from the prompt; `memory` is the peak of a whole `ask` that needs
 the generator. Prints Markdown: medians of paired ratios, with the lowest and the highest.
 Questions are those of xquad.en.train.json, passages their paragraphs. Ratios compare; times
@@ -15,6 +15,7 @@ do not.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -25,7 +26,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llama_cpp import llama_cpp as library
@@ -43,9 +44,9 @@ from rag.processor import physical_cores
 from rag.prompts import REFUSAL, Message, as_data, load_for
 from rag.settings import Settings
 
+PARTS = ("ratio", "threads", "batches", "attention", "weights", "lookup", "memory")
 REPETITIONS = 5
 WRITTEN = 48
-ANSWERS = 20
 # A chat whose answer is long: it gives the speed of writing.
 COUNTING: list[Message] = [
     {"role": "user", "content": "Write the numbers from one to a hundred in words, with commas."}
@@ -319,29 +320,43 @@ def answers(bare: Bare, prompts: Sequence[list[int]], heads: Sequence[int]) -> l
     """Return the answer to each prompt; the head is read once, as the program does."""
     bare.read(prompts[0][: heads[0]])
     return [
-        bare.write(bare.read(tokens, head), 32) for tokens, head in zip(prompts, heads, strict=True)
+        bare.write(bare.read(tokens, head), 32)
+        for tokens, head in zip(prompts, heads, strict=False)
     ]
 
 
+class Size(NamedTuple):
+    """How many pairs are timed, and how many answers are compared."""
+
+    pairs: int
+    answers: int
+
+
 def compare(
-    xquad: Path, file: ModelFile, context: int, rows: dict[str, Any], *, load: bool = False
+    xquad: Path,
+    file: ModelFile,
+    context: int,
+    size: Size,
+    rows: dict[str, Any],
+    *,
+    load: bool = False,
 ) -> None:
     """Hold options, of the window or of loading, against what is shipped; below 1 is faster."""
     ours = Ours(file, 1024)
-    asked = prompts(xquad, ANSWERS)
+    asked = prompts(xquad, max(size))
     tokens = [ours.tokens(messages) for messages in asked]
     heads = [ours.constant(messages) for messages in asked]
     counting = ours.tokens(COUNTING)
     weights = Weights(file.path)
     shipped = Bare(weights, context)
-    wanted = answers(shipped, tokens, heads)
+    wanted = answers(shipped, tokens[: size.answers], heads)
     print("| | whole prompt | after the head | a token | same answers |\n|---|---|---|---|---|")
     for name, options in rows.items():
         loaded = Weights(file.path, **options) if load else weights
         other = Bare(loaded, context, **({} if load else options))
-        found = answers(other, tokens, heads)
+        found = answers(other, tokens[: size.answers], heads)
         pairs = []
-        for n in range(REPETITIONS):
+        for n in range(size.pairs):
             order = (shipped, other) if n % 2 else (other, shipped)
             told = {b: measured(b, tokens[n], heads[n], counting) for b in order}
             pairs.append(over(told[other], told[shipped]))
@@ -355,12 +370,12 @@ def compare(
     weights.close()
 
 
-def lookup(xquad: Path, file: ModelFile, context: int) -> None:
+def lookup(xquad: Path, file: ModelFile, context: int, count: int) -> None:
     """Hold guessing ahead from the prompt against one token at a time."""
     ours = Ours(file, 1024)
     weights = Weights(file.path)
     bare = Bare(weights, context)
-    asked = prompts(xquad, ANSWERS)
+    asked = prompts(xquad, count)
     columns: dict[tuple[int, int], list[tuple[float, float, int, int, bool]]]
     columns = {setting: [] for setting in LOOKUPS}
     for n, messages in enumerate(asked):
@@ -438,23 +453,27 @@ def peak(question: str) -> tuple[int, int]:
 
 def main() -> None:
     """Run the parts that were named."""
-    if len(sys.argv) < 3:
-        sys.exit(__doc__)
-    xquad, settings = Path(sys.argv[1]), Settings.load(env={})
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("xquad", type=Path)
+    parser.add_argument("parts", nargs="+", choices=PARTS)
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--answers", type=int, default=20)
+    asked = parser.parse_args()
+    xquad, settings, size = asked.xquad, Settings.load(env={}), Size(asked.pairs, asked.answers)
     file = resolve_generator(settings.generator, settings, SilentProgress())
     # llama.cpp tells of every file and buffer on stderr, unless it is given another way out.
     silent = library.llama_log_callback(lambda *_: None)
     library.llama_log_set(silent, None)
     parts: dict[str, Callable[[], None]] = {
         "ratio": lambda: ratio(xquad, file, settings.context),
-        "threads": lambda: compare(xquad, file, settings.context, THREADS),
-        "batches": lambda: compare(xquad, file, settings.context, BATCHES),
-        "attention": lambda: compare(xquad, file, settings.context, ATTENTION),
-        "weights": lambda: compare(xquad, file, settings.context, WEIGHTS, load=True),
-        "lookup": lambda: lookup(xquad, file, settings.context),
+        "threads": lambda: compare(xquad, file, settings.context, size, THREADS),
+        "batches": lambda: compare(xquad, file, settings.context, size, BATCHES),
+        "attention": lambda: compare(xquad, file, settings.context, size, ATTENTION),
+        "weights": lambda: compare(xquad, file, settings.context, size, WEIGHTS, load=True),
+        "lookup": lambda: lookup(xquad, file, settings.context, size.answers),
         "memory": lambda: memory(file),
     }
-    for part in sys.argv[2:]:
+    for part in asked.parts:
         parts[part]()
 
 

@@ -1,14 +1,14 @@
 """What `rag index` costs without an embedder: reading, memory, and looking again.
 
     python benchmarks/indexing.py SHARED unchanged [--files 10000]
-    python benchmarks/indexing.py SHARED memory [--megabytes 100 300]
+    python benchmarks/indexing.py SHARED memory [--megabytes 100 300] [--texts 'xquad.en*.json']
     python benchmarks/indexing.py SHARED profile [--megabytes 5]
 
-SHARED is a folder with xquad/*.json and seeds/*.txt. Files are made of their sentences, drawn
-at random, with a title and now and then a line of a site, and every sentence gets a number of
-its own, so that no two are alike. The embedder is a fake: a vector is drawn from a digest of
-the text, and tokens are guessed from the number of characters, so that only the indexer
-itself is measured. Peak memory is `VmHWM` of a process of its own.
+SHARED is a folder with xquad/*.json (of which --texts may choose) and seeds/*.txt. Files are
+made of their sentences, drawn at random, with a title and now and then a line of a site, and
+every sentence gets a number of its own, so that no two are alike. The embedder is a fake: a
+vector is drawn from a digest of the text, and tokens are guessed from the number of characters,
+so that only the indexer itself is measured. Peak memory is `VmHWM` of a process of its own.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from rag.settings import Settings
 
 DIMENSION = 384
 FILE_CHARACTERS = 100_000
+EVERY = "*.json"
 
 
 class Drawn:
@@ -70,24 +71,24 @@ class Drawn:
         return [1 + len(text) // 4 for text in texts]
 
 
-def pool(shared: Path) -> list[str]:
+def pool(shared: Path, texts: str) -> list[str]:
     """Return the sentences that files are made of."""
     found: list[str] = []
-    for path in sorted((shared / "xquad").glob("*.json")):
+    for path in sorted((shared / "xquad").glob(texts)):
         for article in json.loads(path.read_text(encoding="utf-8"))["data"]:
             for paragraph in article["paragraphs"]:
                 text = paragraph["context"]
                 found += [text[s:e] for s, e in sentences(text)]
-    for path in sorted((shared / "seeds").glob("*.txt")):
+    for path in sorted((shared / "seeds").glob("*.txt")) if texts == EVERY else []:
         text = path.read_text(encoding="utf-8")
         found += [text[s:e] for s, e in sentences(text)]
     return found
 
 
-def write_files(shared: Path, folder: Path, total: int, each: int) -> int:
+def write_files(shared: Path, folder: Path, total: int, each: int, texts: str = EVERY) -> int:
     """Write files of about `each` characters until `total` bytes lie there; return how many."""
     folder.mkdir()
-    drawn, lines, written, number = random.Random(5), pool(shared), 0, 0
+    drawn, lines, written, number = random.Random(5), pool(shared, texts), 0, 0
     while written < total:
         parts, length = [f"The report of day {number}"], 0
         while length < each:
@@ -169,12 +170,12 @@ def _built(folder: Path) -> dict[str, float]:
     }
 
 
-def memory(shared: Path, sizes: Sequence[int]) -> None:
+def memory(shared: Path, sizes: Sequence[int], texts: str) -> None:
     """Print the peak memory of building indexes of some sizes."""
     for size in sizes:
         with tempfile.TemporaryDirectory() as outer:
             folder = Path(outer)
-            write_files(shared, folder / "d", size * 1_000_000, FILE_CHARACTERS)
+            write_files(shared, folder / "d", size * 1_000_000, FILE_CHARACTERS, texts)
             with multiprocessing.get_context("spawn").Pool(1) as processes:
                 figures = processes.apply(_built, (folder,))
             stored = sum(p.stat().st_size for p in (folder / "store").rglob("*") if p.is_file())
@@ -199,12 +200,13 @@ def main() -> None:
     parser.add_argument("shared", type=Path)
     parser.add_argument("what", choices=("unchanged", "memory", "profile"))
     parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--texts", default=EVERY)
     parser.add_argument("--megabytes", type=int, nargs="+", default=None)
     asked = parser.parse_args()
     if asked.what == "unchanged":
         unchanged(asked.shared, asked.files)
     elif asked.what == "memory":
-        memory(asked.shared, asked.megabytes or [100, 300])
+        memory(asked.shared, asked.megabytes or [100, 300], asked.texts)
     else:
         profile(asked.shared, (asked.megabytes or [5])[0])
 
