@@ -20,7 +20,7 @@ the old generation whole. The package knows no embedder and no question: it take
 and words, and names the texts that need a vector.
 
     entries    what is put in        schema, rows, database   the text file, written and read
-    vectors    exact search          stored, quantised        search among many vectors
+    vectors    exact search          stored, quantised, lists search among many vectors
     draft      a generation in the making    previous         the one it is made from
     store      generations and the pointer   verifying        digests     locking     one writer
     core       `Index`
