@@ -1,6 +1,6 @@
 """Where people wait: the first token of a cold `ask`, and the tokens read in a session.
 
-    python benchmarks/cold.py XQUAD first [--questions 5]
+    python benchmarks/cold.py XQUAD first [--questions 5] [--translations 1]
     python benchmarks/cold.py XQUAD session
     python benchmarks/cold.py XQUAD waterfall [--picture docs/waterfall.svg]
 
@@ -8,10 +8,10 @@ XQUAD is a folder with xquad.en.half.json; its 120 paragraphs are indexed as fil
 the sample documents. `first` takes for each question three processes in turn: `ask` with no
 head of a prompt on disk, `ask` as it is from the second question on, and a bare script that
 loads the same GGUF with llama-cpp-python's `Llama` (same window, threads, weights as they lie)
-and reads the same tokens. Time counts from before the process is made to the first generated
-token; files lie in the system's cache. `session` asks ten questions in one process and tells the
-tokens of each prompt and how many of them had to be read. `waterfall` times the stages of one
-cold `ask` and draws them.
+and reads the same tokens; `--translations` are as many rows with a name to translate. Time
+counts from before the process is made to the first generated token; files lie in the system's
+cache. `session` asks ten questions in one process and tells the tokens of each prompt and how
+many of them had to be read. `waterfall` times the stages of one cold `ask` and draws them.
 """
 
 from __future__ import annotations
@@ -152,9 +152,10 @@ def child(report: Path, start: float, arguments: Sequence[str]) -> None:
     }
     sys.meta_path.insert(0, Hooks(hooks))
     with marks.stage("import the command"):
-        from rag.cli.ask import app
+        from rag.cli import ask_main
+    sys.argv = ["ask", *arguments]
     with suppress(SystemExit):
-        app(list(arguments))
+        ask_main()
     whole = {"stages": marks.stages, "first": marks.first, "tokens": marks.tokens}
     report.write_text(json.dumps({**whole, "end": marks.now()}), encoding="utf-8")
 
@@ -206,7 +207,7 @@ def indexed(documents: Path, store: Path) -> None:
     subprocess.run([sys.executable, "-c", command, *arguments], check=True, env=made)
 
 
-def first(xquad: Path, folder: Path, count: int) -> None:
+def first(xquad: Path, folder: Path, count: int, translations: int) -> None:
     """Print the time to the first token, and its ratio to that of the bare script."""
     from rag.models import SilentProgress, resolve_generator
     from rag.settings import Settings
@@ -215,7 +216,7 @@ def first(xquad: Path, folder: Path, count: int) -> None:
     model = resolve_generator(settings.generator, settings, SilentProgress()).path
     asked = [(folder / "english", q) for q in english(xquad, folder, count)]
     indexed(ROOT / "seeds", folder / "seeds")
-    asked.append((folder / "seeds", TRANSLATED))
+    asked += [(folder / "seeds", TRANSLATED)] * translations
     print("| question | prompt | bare script | `ask`, the very first | `ask` | ratios |")
     print("|---|---|---|---|---|---|")
     rows = []
@@ -335,11 +336,12 @@ def main() -> None:
     parser.add_argument("xquad", type=Path)
     parser.add_argument("what", choices=("first", "session", "waterfall"))
     parser.add_argument("--questions", type=int, default=5)
+    parser.add_argument("--translations", type=int, default=1)
     parser.add_argument("--picture", type=Path, default=None)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if asked.what == "first":
-            first(asked.xquad, Path(folder), asked.questions)
+            first(asked.xquad, Path(folder), asked.questions, asked.translations)
         elif asked.what == "session":
             session(asked.xquad, Path(folder))
         else:

@@ -13,7 +13,6 @@ the index lies in the user's data folder and the documents must be named.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -126,13 +125,20 @@ def toml_candidates(cwd: Path) -> list[Path]:
 def _read_toml(cwd: Path) -> tuple[dict[str, Any], str, Path]:
     for path in toml_candidates(cwd):
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            values = _parsed(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             continue
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise SettingsError(f"{path} cannot be read: {error}", "Correct it.") from error
         return values, str(path), path.parent
     return {}, "", cwd
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """Parse TOML; raises ValueError."""
+    import tomllib  # compiles its patterns, for a hundredth of a second, and few have such a file
+
+    return tomllib.loads(text)
 
 
 def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:

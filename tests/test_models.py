@@ -1035,12 +1035,20 @@ def test_path_opens_no_network(tiny: dict[str, Model], settings: Settings, pip: 
 
 def test_a_tokenizer_of_another_kind_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "tok.json"
-    for content in (b"{}", b"[", b"[]", TOKENIZER.replace(b"Unigram", b"BPE"), TOKENIZER[:-9]):
+    (tmp_path / "folder").mkdir()
+    other = [b"BPE", b"\\u2581aaaaaaaaaaaaaaaa", b"\\na"]
+    changed = [
+        TOKENIZER.replace(b"Unigram", other[0]),
+        TOKENIZER.replace(b"\\u2581a", other[1]),
+        TOKENIZER.replace(b"\\u2581a", other[2]),
+    ]
+    assert TOKENIZER not in changed
+    for content in (b"{}", b"[", b"[]", *changed, TOKENIZER[:-9]):
         file.write_bytes(content)
         with pytest.raises(ModelCorrupt, match="no tokenizer of E5") as error:
-            write_pieces(file, tmp_path / "pieces.model")
+            write_pieces(file, tmp_path / "folder")
         assert "rag models pull" in str(error.value)
-    assert not (tmp_path / "pieces.model").exists()
+    assert list((tmp_path / "folder").iterdir()) == []
 
 
 # The real models

@@ -18,7 +18,7 @@ from rag.settings import Settings
 
 PACKAGE = "rag-ask"
 # Libraries with compiled parts: that they are installed does not say that they load.
-NATIVE = ("llama_cpp", "faiss", "sentencepiece", "numpy")
+NATIVE = ("llama_cpp", "faiss", "sentencepiece", "marisa_trie", "numpy")
 # An index in the making needs some room beside the one in use.
 ROOM = 500_000_000
 

@@ -9,7 +9,6 @@ give vectors of cosine .9999 and more to each other, and are one embedder to an 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from rag.embedding.core import E5_PROMPTS, Embedder, Vectors, counted
 from rag.embedding.encoder import Encoder
 from rag.embedding.tokens import Tokenizer
 from rag.embedding.transformer import SentenceTransformerEmbedder
-from rag.models import ENCODER, PIECES, WORDS, ModelFile
+from rag.models import ENCODER, WORDS, ModelFile
 from rag.processor import physical_cores
 
 # Beyond so many tokens of passages the faster way has made up for its start: at 3,700 and
@@ -89,14 +88,9 @@ def load_embedder(
     folder = Path(file.path)
     if not (folder / ENCODER).is_file():
         return SentenceTransformerEmbedder.load(file, offline=offline)
-    with ThreadPoolExecutor(1) as pool:  # half a second, and as much for importing llama.cpp
-        tokenizer = pool.submit(Tokenizer.load, folder / PIECES)
-        encoder = Encoder.load(
-            folder / ENCODER, folder / WORDS, threads=threads or physical_cores()
-        )
     return LightEmbedder(
-        encoder,
-        tokenizer.result(),
+        Encoder.load(folder / ENCODER, folder / WORDS, threads=threads or physical_cores()),
+        Tokenizer.load(folder),
         file.identity,
         lambda: SentenceTransformerEmbedder.load(file, offline=offline, fast=True),
     )

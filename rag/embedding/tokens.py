@@ -7,16 +7,20 @@ on the tokens.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rag.errors import ModelCorrupt
+from rag.embedding.vocabulary import Vocabulary, no_tokenizer
+from rag.models import LIST, PIECES
 
 BEGIN, END = 0, 2  # <s>, </s>
 LONGEST = 512  # tokens of an input, marks included
-_SOME = 10_000
+# Characters after which loading all pieces has paid: 4.3 millionths of a second a character
+# against .4, and .33 s of loading (benchmarks/LOG.md).
+LITTLE = 80_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,43 +32,69 @@ class Pieces:
 
 
 class Tokenizer:
-    """A `SentencePieceProcessor`; it adds no marks, and finds none in a text."""
+    """Cuts texts; it adds no marks, and finds none in a text.
 
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
+    A little text is cut by a small model made for it, and all pieces are loaded when there was
+    more than `little` characters; both cut alike.
+    """
+
+    def __init__(self, folder: Path, vocabulary: Vocabulary, little: int = LITTLE) -> None:
+        self._folder = folder
+        self._vocabulary = vocabulary
+        self._left = little
+        self._lock = threading.Lock()
+        self._loaded: Any = None
 
     @classmethod
-    def load(cls, file: Path) -> Tokenizer:
-        """Read a SentencePiece model; raises `ModelCorrupt`."""
-        from sentencepiece import SentencePieceProcessor
-
-        try:
-            return cls(SentencePieceProcessor(model_file=str(file)))
-        except (RuntimeError, OSError) as error:
-            raise ModelCorrupt(
-                f"{file} is no tokenizer: {error}",
-                "Fetch it again: rag models pull multilingual-e5-small",
-            ) from error
+    def load(cls, folder: Path, little: int = LITTLE) -> Tokenizer:
+        """Open the tokenizer of a folder; raises `ModelCorrupt`."""
+        return cls(folder, Vocabulary.load(folder), little)
 
     def pieces(self, text: str) -> Pieces:
         """Cut a text."""
-        found = self._inner.encode(encodable(text), return_type="offset_mapping")
-        return Pieces(found["ids"], found["offsets"])
+        text = encodable(text)
+        model, ids = self._model_for([text])
+        found = model.encode(text, return_type="offset_mapping")
+        return Pieces([ids[place] for place in found["ids"]], found["offsets"])
 
     def single(self, text: str) -> list[int]:
         """Return the input for one text: `<s> text </s>`, its end cut off where it is long."""
-        ids = self._inner.encode(encodable(text))
-        return [BEGIN, *ids[: LONGEST - 2], END]
+        text = encodable(text)
+        model, ids = self._model_for([text])
+        return [BEGIN, *(ids[place] for place in model.encode(text)[: LONGEST - 2]), END]
 
     def counts(self, texts: Sequence[str]) -> list[int]:
         """Count the tokens of each text."""
-        return [len(ids) for ids in self._inner.encode([encodable(text) for text in texts])]
+        texts = [encodable(text) for text in texts]
+        model, _ = self._model_for(texts)
+        return [len(places) for places in model.encode(texts)]
 
-    def vocabulary(self) -> Iterator[str]:
-        """Yield all pieces by their ids: common ones first."""
-        count = len(self._inner)
-        for start in range(0, count, _SOME):
-            yield from self._inner.id_to_piece(list(range(start, min(start + _SOME, count))))
+    def vocabulary(self) -> list[str]:
+        """Return all pieces by their ids, common ones first; raises `ModelCorrupt`."""
+        file = self._folder / LIST
+        try:
+            return file.read_bytes().decode().split("\n")
+        except (OSError, ValueError) as error:
+            raise no_tokenizer(file, error) from error
+
+    def _model_for(self, texts: Sequence[str]) -> tuple[Any, Sequence[int]]:
+        """Return a model that cuts these texts, and the ids of its pieces."""
+        self._left -= sum(map(len, texts))
+        if self._left >= 0:
+            return self._vocabulary.model_for(texts)
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = _whole(self._folder / PIECES)
+        return self._loaded, range(len(self._loaded))
+
+
+def _whole(file: Path) -> Any:
+    from sentencepiece import SentencePieceProcessor
+
+    try:
+        return SentencePieceProcessor(model_file=str(file))
+    except (RuntimeError, OSError) as error:
+        raise no_tokenizer(file, error) from error
 
 
 def encodable(text: str) -> str:

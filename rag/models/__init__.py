@@ -20,7 +20,8 @@ Importing this package loads no torch, transformers, llama_cpp, faiss or hugging
 
 from rag.models.catalogue import Artifact, HubFile, Model, WheelMember, names
 from rag.models.e5 import BLOCK, dequantise
-from rag.models.e5_folder import ENCODER, PIECES, WORDS
+from rag.models.e5_folder import ENCODER, WORDS
+from rag.models.e5_pieces import BASE, LIST, LONGEST_PIECE, PIECES, PLACES, TRIE
 from rag.models.fetch import fetch_artifact, import_artifact
 from rag.models.gguf import float_arrays, trained_context
 from rag.models.hub_gguf import is_hub_gguf
@@ -38,10 +39,15 @@ from rag.models.recommended import RECOMMENDED, Recommendation, recommended, tot
 from rag.models.resolve import ModelFile, resolve_embedder, resolve_generator
 
 __all__ = [
+    "BASE",
     "BLOCK",
     "ENCODER",
+    "LIST",
+    "LONGEST_PIECE",
     "PIECES",
+    "PLACES",
     "RECOMMENDED",
+    "TRIE",
     "WORDS",
     "Artifact",
     "HubFile",

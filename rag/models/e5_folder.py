@@ -22,16 +22,15 @@ from rag.errors import ModelCorrupt, ModelUnavailable
 from rag.models.digests import Digests, flush_to_disk, hash_file
 from rag.models.e5 import E5_SMALL, Shape, read_e5
 from rag.models.e5_gguf import write_encoder, write_words
-from rag.models.e5_pieces import write_pieces
+from rag.models.e5_pieces import BASE, LIST, PIECES, PLACES, TRIE, write_pieces
 
 MANIFEST = "rag-model.json"
 # Raise it with every change to what is written: older folders are then built again.
-FORMAT = 3
+FORMAT = 4
 WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
 ENCODER = "encoder.gguf"
 WORDS = "words.npy"
-PIECES = "pieces.model"
 # Under these the layers may stand in a file of weights.
 _PREFIXES = ("", "bert.", "0.auto_model.")
 
@@ -69,7 +68,8 @@ def assemble(weights: Path, tokenizer: Path, folder: Path) -> None:
 def is_whole(folder: Path, source_sha256: str, digests: Digests) -> bool:
     """Tell whether the folder was built from that weights file and is undamaged."""
     told, files = _read_manifest(folder)
-    wanted = {WEIGHTS, ENCODER, WORDS, TOKENIZER, PIECES, *_configuration(E5_SMALL)}
+    cutting = {TOKENIZER, PIECES, BASE, TRIE, PLACES, LIST}
+    wanted = {WEIGHTS, ENCODER, WORDS, *cutting, *_configuration(E5_SMALL)}
     return (
         told == source_sha256
         and set(files) == wanted
@@ -102,7 +102,7 @@ def _build(folder: Path, source: str, tokenizer: Path, write: Callable[[Path], S
         part.mkdir(mode=0o700)
         shape = write(part)
         _link(tokenizer, part / TOKENIZER)
-        write_pieces(tokenizer, part / PIECES)
+        write_pieces(tokenizer, part)
         for name, value in _configuration(shape).items():
             _write_json(part / name, value)
         _write_manifest(part, source)
