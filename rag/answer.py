@@ -225,6 +225,8 @@ class Answerer:
             reading = left.pop(0)
             if said and reading.rank < share * said[0].reading.rank:
                 continue
+            if not _whole(run, reading) and any(_repeats(reading, other) for other in said):
+                continue  # asking the generator for the same once more takes seconds
             claim = self._say(run, reading, first=not said)
             if claim and all(_differs(claim.text, other.text) for other in said):
                 said.append(claim)
@@ -250,8 +252,7 @@ class Answerer:
     def _say(self, run: _Run, reading: Reading, *, first: bool) -> _Said | None:
         """Put one reading into the asker's words; `None` where it proves to be none."""
         quote = reading.evidence.quote.text
-        if asks_whether(run.question) and len(words(quote)) <= SHORT:
-            # A yes or no cannot be checked against the sentence; the sentence itself can.
+        if _whole(run, reading):
             return _Said(as_data(quote), "", reading)
         if reading.signals.crossing:
             told = _told(reading)
@@ -355,6 +356,14 @@ def writes_likely(question: str, text: Database, settings: Settings) -> bool:
     return reads(language(question), written, settings)
 
 
+def _whole(run: _Run, reading: Reading) -> bool:
+    """Whether the sentence itself is the answer.
+
+    A yes or no cannot be checked against the sentence; the sentence itself can.
+    """
+    return asks_whether(run.question) and len(words(reading.evidence.quote.text)) <= SHORT
+
+
 def _told(reading: Reading) -> _Said:
     """Say a slice as it stands, but for what nobody sees and what could pass for a label."""
     return _Said(as_data(reading.text), "", reading)
@@ -367,6 +376,11 @@ def disagree(said: Sequence[_Said]) -> bool:
     one, two = (set(numbers(s.text)) for s in said)
     files = {s.reading.evidence.quote.chunk.path for s in said}
     return bool(one and two and one.isdisjoint(two) and len(files) == 2)
+
+
+def _repeats(reading: Reading, said: _Said) -> bool:
+    """Whether the reader found in two sentences what is one thing in the document's words."""
+    return not _differs(reading.text, said.reading.text)
 
 
 def _differs(claim: str, other: str) -> bool:

@@ -212,6 +212,54 @@ def test_an_answer_that_is_part_of_another_is_said_once(slices: Make) -> None:
     assert answer.text == "15,000 सैनिक [1]"
 
 
+def test_of_two_slices_that_say_the_same_one_is_given_to_the_generator(
+    tmp_path: Path, settings: Settings
+) -> None:
+    same = {"a.txt": "The flood took 12 houses in the city.", "b.txt": "A flood took 12 houses."}
+    generator = ScriptedGenerator("12 houses")
+    answerer = over(same, tmp_path / "en", settings, generator, pointing(a="12 houses", b="12"))
+    answer = answerer.ask("How many houses did the flood take in the city?")
+    assert len(answer.evidence) == 2
+    assert answer.text == "12 houses [1]"
+    assert len(generator.prompts) == 1
+
+
+def test_of_two_slices_that_say_the_same_one_is_translated(
+    tmp_path: Path, settings: Settings
+) -> None:
+    same = {
+        "a.txt": "उत्तर कोरिया ने 15,000 सैनिक रूस भेजे।",
+        "b.txt": "उत्तर कोरिया ने अप्रैल में 15,000 सैनिक भेजे।",
+    }
+    generator = ScriptedGenerator("15,000 soldiers")
+    answer = over(same, tmp_path / "hi", settings, generator, "15,000 सैनिक").ask(TROOPS)
+    assert len(answer.evidence) == 2
+    assert answer.text == "15,000 soldiers (15,000 सैनिक) [1]"
+    assert len(generator.prompts) == 2  # without the question and with it
+
+
+def test_slices_that_say_two_things_are_both_translated(tmp_path: Path, settings: Settings) -> None:
+    texts = {
+        "a.txt": "उत्तर कोरिया ने 15,000 सैनिक रूस भेजे।",
+        "b.txt": "उत्तर कोरिया ने 12,000 सैनिक रूस भेजे।",
+    }
+
+    def script(messages: Sequence[Message]) -> str:
+        count = "15,000" if "15,000" in messages[-1]["content"] else "12,000"
+        return f"{count} soldiers"
+
+    reader = pointing(a="15,000 सैनिक", b="12,000 सैनिक")
+    answer = over(texts, tmp_path / "d", settings, ScriptedGenerator(script), reader).ask(TROOPS)
+    assert {claim.text for claim in answer.claims} == {"15,000 soldiers", "12,000 soldiers"}
+
+
+def test_sentences_that_answer_yes_or_no_are_all_shown(tmp_path: Path, settings: Settings) -> None:
+    texts = {"a.txt": "The flood took 12 houses in the city.", "b.txt": "A flood took 12 houses."}
+    answerer = over(texts, tmp_path / "d", settings, None, "12 houses")
+    answer = answerer.ask("Did the flood take houses in the city?")
+    assert {claim.text for claim in answer.claims} == set(texts.values())
+
+
 def test_only_the_named_documents_are_asked(make_answerer: Make) -> None:
     answerer = make_answerer()
     assert not answerer.ask(TROOPS, within=["सैनिक.txt"]).refused
