@@ -18,17 +18,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.live import Live
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
 from rich.text import Text
 
 from rag.answer import CLOSEST_SHOWN
@@ -45,6 +35,8 @@ from rag.retrieve import Found
 from rag.wording import closest, disagreement, refusal
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
     from rag.doctor import Finding
 
 JSON_VERSION = 1
@@ -146,6 +138,14 @@ class BarProgress:
             size = f" ({total / 1e6:,.1f} MB)" if total and total >= 100_000 else ""
             self._console.print(f"{printable(name)}{size} …", highlight=False, markup=False)
             return
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -210,6 +210,8 @@ class Display:
         if self.quiet or self.as_json or not self.out.is_terminal:
             yield lambda _: None
             return
+        from rich.live import Live
+
         text = ""
         with (
             _unechoed(),
@@ -433,6 +435,8 @@ class Display:
 
     def models(self, models: Sequence[ModelStatus]) -> None:
         """Print the catalogue as a table."""
+        from rich.table import Table
+
         table = Table(box=None, pad_edge=False)
         for heading in ("model", "kind", "size", "licence", "here", "for"):
             table.add_column(heading, overflow="fold")

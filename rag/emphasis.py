@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from typing import TYPE_CHECKING
 
-from markdown_it import MarkdownIt
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
 
 MARKS = "*_`"
 _STYLES = {"strong": "bold underline", "em": "italic"}
@@ -19,6 +22,8 @@ _STYLES = {"strong": "bold underline", "em": "italic"}
 
 @cache
 def _parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt  # few answers have such a mark
+
     return MarkdownIt("zero").enable(["emphasis", "backticks"])
 
 

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, lru_cache
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import platformdirs
@@ -25,8 +27,9 @@ from rag.kept import Kept
 from rag.language import dominant_script, sound, word_spans, words
 from rag.language.identify import COMMON
 from rag.settings import APP
-from rag.stamps import program
+from rag.stamps import program, stamp
 
+T = TypeVar("T")
 # The spelling must be so near to the word, as a cosine of the embedder; a higher bar did not
 # keep out the wrong ones (benchmarks/LOG.md), so a spelling is a candidate and no verdict.
 NEAR = 0.88
@@ -73,15 +76,20 @@ def _found_again(script: str, vocabulary: Sequence[str], kept: Kept | None) -> S
         return _by_sound(script, vocabulary)
     digest = hashlib.sha256("\n".join(vocabulary).encode("utf-8", "replace")).hexdigest()
     key = {"script": script, "vocabulary": digest, "program": program()}
+    return _once(kept, key, dict[str, list[str]], lambda: _by_sound(script, vocabulary))
+
+
+def _once(kept: Kept, key: Mapping[str, object], kind: type[T], make: Callable[[], T]) -> T:
+    """Return what was kept under a key, or make it and keep it."""
     with suppress(msgspec.DecodeError):
         if (content := kept.find(key)) is not None:
-            return msgspec.json.decode(content, type=dict[str, list[str]])
-    made = _by_sound(script, vocabulary)
+            return msgspec.json.decode(content, type=kind)
+    made = make()
     kept.keep(key, msgspec.json.encode(made))
     return made
 
 
-def _by_sound(script: str, vocabulary: Iterable[str]) -> Spellings:
+def _by_sound(script: str, vocabulary: Iterable[str]) -> dict[str, list[str]]:
     spellings = defaultdict(list)
     begins = cache(dominant_script)
     for piece in vocabulary:
@@ -138,6 +146,19 @@ def shared_names(source: str, target: str) -> Mapping[tuple[str, ...], str]:
                 found[tuple(words(name))] = names[number]
     found.pop((), None)
     return found
+
+
+def kept_names(source: str, target: str, kept: Kept | None) -> Mapping[tuple[str, ...], str]:
+    """Return `shared_names`, found again in `kept`: Babel takes .05 s to tell them anew."""
+    babel = find_spec("babel")
+    if kept is None or babel is None or babel.origin is None:
+        return shared_names(source, target)
+    key = {"names": [source, target], "babel": stamp(Path(babel.origin)), "program": program()}
+
+    def made() -> list[tuple[tuple[str, ...], str]]:
+        return list(shared_names(source, target).items())
+
+    return dict(_once(kept, key, list[tuple[tuple[str, ...], str]], made))
 
 
 def named(said: Sequence[str], names: Mapping[tuple[str, ...], str]) -> tuple[int, str]:

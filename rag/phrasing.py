@@ -28,7 +28,7 @@ from rag.generation import Generator, Usage
 from rag.kept import Kept
 from rag.language import dominant_script, numbers, text_language, word_spans, words
 from rag.language.identify import COMMON
-from rag.lexicon import LONGEST_NAME, Lexicon, named, shared_names
+from rag.lexicon import LONGEST_NAME, Lexicon, kept_names, named
 from rag.prompts import REFUSAL, Message, as_data, load, load_for
 
 # A translation must be so near to the original, as a cosine of the embedder; and it has at
@@ -139,7 +139,7 @@ class Phrasing:
     """Puts answers into words with one generator and one embedder.
 
     `vocabulary` gives the words that a lexicon may spell with, common ones first; what it
-    makes of them is kept in `lexicons`.
+    makes of them, and the names that CLDR knows, are kept in `lexicons`.
     """
 
     def __init__(
@@ -154,6 +154,7 @@ class Phrasing:
         self._embedder = embedder
         self._max_tokens = max_tokens
         self._lexicon = cache(lambda script: Lexicon(script, vocabulary(), embedder, lexicons))
+        self._names = cache(lambda source, target: kept_names(source, target, lexicons))
 
     def read(
         self,
@@ -266,7 +267,7 @@ class Phrasing:
         if scales(phrase):
             return ""  # they are translated, not spelt: अरब is 10⁹, and it is Arab
         said, spelt, done = word_spans(phrase), "", 0
-        names = shared_names(text_language(phrase), language)
+        names = self._names(text_language(phrase), language)
         while said:
             word, start, end = said[0]
             count, name = named([w for w, _, _ in said[:LONGEST_NAME]], names)

@@ -10,7 +10,15 @@ from conftest import NearEmbedder
 
 from rag import lexicon as lexicon_module
 from rag.language import sound, words
-from rag.lexicon import NEAR, SPELLINGS, Lexicon, lexicons_of_user, named, shared_names
+from rag.lexicon import (
+    NEAR,
+    SPELLINGS,
+    Lexicon,
+    kept_names,
+    lexicons_of_user,
+    named,
+    shared_names,
+)
 
 VOCABULARY = ["▁William", "▁Willem", "iam", "▁Wilhelm", "▁विलियम", "▁the", "▁Vilhelm"]
 
@@ -228,3 +236,32 @@ def test_the_longest_real_name_wins() -> None:
     said = words("संयुक्त राज्य ने कहा")
     assert named(said, shared_names("hi", "en")) == (2, "United States")
     assert named(words("दक्षिण कोरिया"), shared_names("hi", "en")) == (2, "South Korea")
+
+
+def test_names_are_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, str]] = []
+
+    def counted(source: str, target: str) -> Mapping[tuple[str, ...], str]:
+        told.append((source, target))
+        return shared_names(source, target)
+
+    kept = lexicons_of_user(tmp_path / "lexicons")
+    monkeypatch.setattr(lexicon_module, "shared_names", counted)
+    for _ in range(3):
+        assert kept_names("hi", "en", kept) == shared_names("hi", "en")
+    assert told == [("hi", "en")]
+    assert kept_names("en", "hi", kept)[("south", "korea")] == "दक्षिण कोरिया"
+    assert kept_names("hi", "xx", kept) == {}
+    assert kept_names("hi", "en", None) == shared_names("hi", "en")
+    monkeypatch.setattr(lexicon_module, "stamp", lambda _: "another Babel")
+    assert kept_names("hi", "en", kept) == shared_names("hi", "en")
+    assert told[1:] == [("en", "hi"), ("hi", "xx"), ("hi", "en"), ("hi", "en")]
+
+
+def test_damaged_names_are_told_anew(tmp_path: Path) -> None:
+    kept = lexicons_of_user(tmp_path)
+    kept_names("hi", "en", kept)
+    (file,) = kept.files()
+    file.write_bytes(file.read_bytes()[:-3])
+    assert kept_names("hi", "en", kept) == shared_names("hi", "en")
+    assert kept.damaged() == []
