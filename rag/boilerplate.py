@@ -39,6 +39,8 @@ PROSE_WORDS = 6
 # Fewer words say nothing by themselves: a byline, a button.
 TELLING_WORDS = 4
 _LOOKED_AT = 24
+# About so many sentences are compared at once.
+AT_ONCE = 1_000_000
 # A document's running text is compared with that of its neighbours again and again.
 _REMEMBERED = 256
 
@@ -49,7 +51,7 @@ _LONGEST = int(np.iinfo(_LENGTH).max)
 
 Keys = NDArray[np.uint64]
 Holders = Mapping[int, Sequence[int]]
-"""The numbers of the documents that have a sentence, by its key, in order."""
+"""The numbers of the first documents that have a sentence, by its key, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,28 +135,49 @@ def boilerplate(outlines: Sequence[Outline]) -> list[frozenset[int]]:
 
 
 def _shared(outlines: Sequence[Outline]) -> tuple[Holders, Holders]:
-    """Return who has the sentences that several have, and who has them more than once."""
-    sizes = [len(document.keys) for document in outlines]
-    keys = np.concatenate([np.empty(0, dtype=_KEY), *(o.keys for o in outlines)])
-    said = np.concatenate([np.empty(0, dtype=_LENGTH), *(o.lengths for o in outlines)]) > 0
-    numbers = np.repeat(np.arange(len(outlines), dtype=np.int32), sizes)
-    keys, numbers = keys[said], numbers[said]
-    order = np.argsort(keys, kind="stable")  # stable: documents stay in order
-    keys, numbers = keys[order], numbers[order]
-    # A document that has a sentence more than once stands in a row there.
-    starts = np.ones(len(keys), dtype=np.bool_)
-    starts[1:] = (keys[1:] != keys[:-1]) | (numbers[1:] != numbers[:-1])
-    first = np.flatnonzero(starts)
+    """Return who has the sentences that several have, and who has them more than once.
+
+    Keys are digests, so those with one remainder are a like share of all: a share is looked at
+    after the other, which bounds what is held at once.
+    """
+    sizes = np.array([len(document.keys) for document in outlines], dtype=np.int64)
+    shares = max(1, -(-int(sizes.sum()) // AT_ONCE))
+    holders: dict[int, list[int]] = {}
+    repeating: dict[int, list[int]] = {}
+    for share in range(shares):
+        found = [_of_share(document, share, shares) for document in outlines]
+        keys = np.concatenate([np.empty(0, dtype=_KEY), *found])
+        counts = [len(each) for each in found]
+        numbers = np.repeat(np.arange(len(outlines), dtype=np.int32), counts)
+        order = np.argsort(keys, kind="stable")  # stable: documents stay in order
+        keys, numbers = keys[order], numbers[order]
+        # A document that has a sentence more than once stands in a row there.
+        starts = np.ones(len(keys), dtype=np.bool_)
+        starts[1:] = (keys[1:] != keys[:-1]) | (numbers[1:] != numbers[:-1])
+        first = np.flatnonzero(starts)
+        often = np.diff(np.append(first, len(keys))) > 1
+        keys, numbers = keys[first], numbers[first]
+        holders.update(_grouped(keys, numbers))
+        repeating.update(_grouped(keys[often], numbers[often]))
+    return holders, repeating
+
+
+def _of_share(document: Outline, share: int, shares: int) -> Keys:
+    """Return the keys of a document's sentences that have words and fall to this share."""
+    keys: Keys = document.keys[document.lengths > 0]
+    return keys if shares == 1 else keys[keys % np.uint64(shares) == share]
+
+
+def _grouped(keys: Keys, numbers: NDArray[np.int32]) -> dict[int, list[int]]:
+    """Group sorted keys; those that one document alone has are left out.
+
+    More than the first holders are never looked at.
+    """
+    borders = np.flatnonzero(keys[1:] != keys[:-1]) + 1
+    first = np.concatenate([np.zeros(1, dtype=np.int64), borders]) if len(keys) else borders
     counts = np.diff(np.append(first, len(keys)))
-    keys, numbers = keys[first], numbers[first]
-    return _grouped(keys, numbers), _grouped(keys[counts > 1], numbers[counts > 1])
-
-
-def _grouped(keys: Keys, numbers: NDArray[np.int32]) -> Holders:
-    """Group sorted keys; those that one document alone has are left out."""
-    found, first, counts = np.unique(keys, return_index=True, return_counts=True)
     return {
-        int(found[place]): numbers[first[place] : first[place] + counts[place]].tolist()
+        int(keys[first[place]]): numbers[first[place] :][: min(counts[place], _LOOKED_AT)].tolist()
         for place in np.flatnonzero(counts > 1)
     }
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
+from rag import boilerplate as boilerplate_module
 from rag.boilerplate import boilerplate, outline
 from rag.datatypes import Document
 from rag.language import sentences
@@ -23,6 +26,12 @@ MARKET = [
     "Traders blamed the weather and the long queue at the northern border.",
     "A committee will meet next week to look into the shortage of onions.",
 ]
+
+
+@pytest.fixture(autouse=True, params=[2, 10**6], ids=["in shares", "at once"])
+def _shares(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare two sentences at once, and all."""
+    monkeypatch.setattr(boilerplate_module, "AT_ONCE", request.param)
 
 
 def marked(*texts: str) -> list[list[str]]:
@@ -150,3 +159,13 @@ def test_nothing_and_one_document() -> None:
     assert boilerplate([]) == []
     assert marked("") == [[]]
     assert marked(page(["Latest News"], RIVER, ["Latest News"])) == [[]]
+
+
+def test_a_line_of_very_many_documents() -> None:
+    pages = [
+        page(
+            [f"Day {n}", "Ravi Sharma"], [f"On day {n} the river rose by {n} metres at night."], []
+        )
+        for n in range(40)
+    ]
+    assert marked(*pages) == [["Ravi Sharma"]] * 40

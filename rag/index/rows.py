@@ -168,11 +168,16 @@ class Rows:
 
     def outlines(self) -> tuple[list[int], list[Outline], list[bytes]]:
         """Return ids, outlines and present boilerplate of all documents, by name."""
+        documents, outlines, before = [], [], []
         with as_os_errors(self._path):
-            rows = self._db.execute(
+            # One row after the other: all of them at once would be held twice.
+            for document, outline, skipped in self._db.execute(
                 "SELECT id, outline, boilerplate FROM documents ORDER BY path"
-            ).fetchall()
-        return [r[0] for r in rows], [Outline.unpacked(r[1]) for r in rows], [r[2] for r in rows]
+            ):
+                documents.append(document)
+                outlines.append(Outline.unpacked(outline))
+                before.append(skipped)
+        return documents, outlines, before
 
     def mark(self, document: int, skipped: Collection[int]) -> Gone:
         """Let these sentences of a document be its boilerplate.
