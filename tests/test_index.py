@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -51,7 +52,10 @@ from rag.index import (
 )
 from rag.index import vectors as vectors_module
 from rag.index.draft import VectorDraft, load_vectors
+from rag.index.entries import as_seen, key_of
 from rag.index.quantised import QuantisedVectors
+from rag.index.rows import rows_by_key
+from rag.index.stored import VectorFile
 from rag.index.vectors import VectorIndex
 from rag.ingest import index_documents
 from rag.language import sound, words
@@ -99,6 +103,11 @@ def opened(folder: Path) -> Iterator[Index]:
         yield index
     finally:
         index.close()
+
+
+def only_text(folder: Path) -> Path:
+    (path,) = folder.glob("g*/text.sqlite")
+    return path
 
 
 def names_in(folder: Path) -> list[str]:
@@ -240,6 +249,32 @@ def drafted(folder: Path, old: Path | None, gone: Sequence[int], more: np.ndarra
 @pytest.fixture
 def low_border(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vectors_module, "BORDER", 1000)
+
+
+def test_vectors_that_are_appended_piece_by_piece_are_found_again(tmp_path: Path) -> None:
+    some = cloud(60, 1)
+    file = VectorFile(tmp_path, "chunks", 16)
+    for start in range(0, 60, 4):  # two of ids 2, 4, 6 … at once
+        file.append([start + 2, start + 4], some[start // 2 : start // 2 + 2])
+    assert file.ids.tolist() == list(range(2, 62, 2))
+    assert np.array_equal(file.vectors([4, 60, 2]), some[[1, 29, 0]])
+    file.remove([4, 60])
+    file.append([70], some[40:41])
+    assert file.ids.tolist()[:2] + file.ids.tolist()[-2:] == [2, -4, -60, 70]
+    assert np.array_equal(file.vectors([70, 6]), some[[40, 2]])
+    for unknown in (3, 4, 60, 71):
+        with pytest.raises(KeyError):
+            file.vectors([unknown])
+    file.compact()
+    assert len(file.ids) == 29
+    assert np.array_equal(file.vectors([6, 70]), some[[2, 40]])
+    file.append([72], some[41:42])
+    file.write_ids()
+    file.close()
+    again = VectorFile(tmp_path, "chunks", 16)
+    assert again.ids.tolist()[-2:] == [70, 72]
+    assert np.array_equal(again.vectors([72]), some[41:42])
+    again.close()
 
 
 @pytest.mark.usefixtures("low_border")
@@ -685,6 +720,27 @@ def test_boilerplate_has_no_vector_and_no_words(tmp_path: Path) -> None:
         assert again.boilerplate == {0}
         assert again.sentences == plain.sentences
         assert np.array_equal(again.sentence_vectors, marked.sentence_vectors)
+
+
+def test_a_text_is_found_as_soon_among_many_that_are_the_same(tmp_path: Path) -> None:
+    """How many steps SQLite takes does not grow with the sentences of that text."""
+    steps = []
+    for times in (3, 300):
+        text = "".join(f"The dam broke.\nOn day {n} it was mended.\n" for n in range(times))
+        save(tmp_path / str(times), [entry("a.txt", text)])
+        with contextlib.closing(sqlite3.connect(only_text(tmp_path / str(times)))) as db:
+            key = key_of(as_seen("The dam broke."))
+            ids = [i for (i,) in db.execute("SELECT id FROM sentences WHERE key = ?", (key,))]
+            assert len(ids) == times
+            count = iter(range(10**9))
+            db.set_progress_handler(lambda count=count: next(count) < 0, 1)
+            known = {key: min(ids)}
+            assert rows_by_key(db, "sentences", [key, b"another"], 0, 10**9) == known
+            steps.append(next(count))
+            assert rows_by_key(db, "sentences", [key], min(ids), max(ids)) == {key: sorted(ids)[1]}
+            assert rows_by_key(db, "sentences", [key], max(ids), 10**9) == {}
+            assert rows_by_key(db, "sentences", [key], 0, min(ids) - 1) == {}
+    assert steps[1] == steps[0] > 0
 
 
 def test_sounds_are_searched_beside_words(index: Index) -> None:

@@ -51,7 +51,7 @@ class QuantisedVectors(SearchedVectors):
 
     def __init__(self, index: Any, ids: Ids, vectors: Vectors) -> None:
         self._index = index
-        self._ids = ids
+        self._ids, self._sizes = ids, stored.by_size(ids)
         self._stored = vectors
         self.dimension = int(index.d)
 
@@ -82,7 +82,7 @@ class QuantisedVectors(SearchedVectors):
 
     def vectors(self, ids: Sequence[int]) -> Vectors:
         """Return the stored vectors; see `SearchedVectors`."""
-        return np.ascontiguousarray(self._stored[stored.places_of(self._ids, ids)])
+        return np.ascontiguousarray(self._stored[stored.places_of(self._ids, self._sizes, ids)])
 
     def _nearest(
         self, vector: Vectors, k: int, within: Collection[int] | None

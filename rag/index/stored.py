@@ -51,10 +51,18 @@ def mapped(folder: Path, name: str, count: int, dimension: int) -> Vectors:
     return np.memmap(path, dtype=_VALUE, mode="r", shape=(count, dimension))
 
 
-def places_of(ids: Ids, wanted: Sequence[int]) -> Ids:
-    """Return where ids lie among ascending ones (by size); raises KeyError for one that is not."""
+def by_size(ids: Ids) -> Ids:
+    """Return ids without the sign of removal: the very array where nothing was removed."""
+    return np.abs(ids) if len(ids) and ids.min() < 0 else ids
+
+
+def places_of(ids: Ids, sizes: Ids, wanted: Sequence[int]) -> Ids:
+    """Return where ids lie among those of a file, `sizes` being what `by_size` gives for them.
+
+    Raises KeyError for one that is not there.
+    """
     asked = np.asarray(wanted, dtype=np.int64)
-    places = np.searchsorted(np.abs(ids), asked)
+    places = np.searchsorted(sizes, asked)
     if len(asked) and (not len(ids) or (ids[np.minimum(places, len(ids) - 1)] != asked).any()):
         raise KeyError("a vector that is not stored")
     return places
@@ -70,38 +78,42 @@ class VectorFile:
         self._file: BinaryIO = path.open("r+b", buffering=0)
         known = id_file(folder, name).exists()
         self._ids = read_ids(folder, name) if known else np.zeros(0, dtype=np.int64)
-        self._more: list[Ids] = []
+        self._count = len(self._ids)  # there may be room for more
+        self._gaps = bool((self._ids < 0).any())
         self._row = dimension * _VALUE.itemsize
 
     @property
     def ids(self) -> Ids:
         """The id of each vector in the file; see the module."""
-        if self._more:
-            self._ids, self._more = np.concatenate([self._ids, *self._more]), []
-        return self._ids
+        return self._ids[: self._count]
 
     def append(self, ids: Sequence[int], vectors: Vectors) -> None:
         """Add vectors under ascending ids that are larger than all before; raises OSError."""
         if vectors.shape != (len(ids), self.dimension):
             raise ValueError(f"{vectors.shape} vectors for {len(ids)} ids of {self.dimension}")
-        added = np.asarray(ids, dtype=np.int64)
         self._file.seek(0, os.SEEK_END)
         self._write(vectors.astype(_VALUE, copy=False))
-        self._more.append(added)
+        start, self._count = self._count, self._count + len(ids)
+        if self._count > len(self._ids):  # half as many again: each id is copied a few times
+            room = np.empty(self._count * 3 // 2, dtype=np.int64)
+            room[:start] = self._ids[:start]
+            self._ids = room
+        self._ids[start : self._count] = ids
 
     def remove(self, ids: Sequence[int]) -> None:
         """Forget vectors; raises KeyError for one that is not there, and OSError."""
-        places = places_of(self.ids, ids)
+        places = self._places(ids)
         nothing = np.zeros(self.dimension, dtype=_VALUE)
         for place in places.tolist():
             self._file.seek(place * self._row)
             self._write(nothing)
         self.ids[places] *= -1
+        self._gaps = self._gaps or bool(len(places))
 
     def vectors(self, ids: Sequence[int]) -> Vectors:
         """Return vectors of shape `(len(ids), dimension)`; raises KeyError and OSError."""
         found = np.empty((len(ids), self.dimension), dtype=_VALUE)
-        for row, place in zip(found, places_of(self.ids, ids).tolist(), strict=True):
+        for row, place in zip(found, self._places(ids).tolist(), strict=True):
             self._file.seek(place * self._row)
             self._file.readinto(row.data)  # type: ignore[attr-defined]
         return found
@@ -127,6 +139,7 @@ class VectorFile:
             end += len(kept)
         self._file.truncate(end * self._row)
         self._ids = ids[ids > 0]
+        self._count, self._gaps = len(self._ids), False
 
     def close(self) -> None:
         """Close the file."""
@@ -141,6 +154,9 @@ class VectorFile:
         self._file.close()
         vector_file(self.folder, self.name).unlink()
         id_file(self.folder, self.name).unlink(missing_ok=True)
+
+    def _places(self, ids: Sequence[int]) -> Ids:
+        return places_of(self.ids, np.abs(self.ids) if self._gaps else self.ids, ids)
 
     def _write(self, values: Vectors) -> None:
         data = memoryview(np.ascontiguousarray(values).tobytes())
