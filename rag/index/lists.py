@@ -1,27 +1,31 @@
 """Inverted lists larger than memory: made a part at a time, put together on the disk.
 
 FAISS writes an index from memory only, where each vector takes a byte a dimension and eight
-for its id. Here at most `PART` vectors and a block are there at once: parts are written and
-mapped, then copied list by list into one file. That file is FAISS's own: what FAISS writes of
-an index without vectors, with other lists at its end ("ilar" in faiss/impl/index_write.cpp).
+for its id. Here at most `PART` vectors and a block are there at once: the lists of a part are
+written, and read one by one when all are put together in one file. That file is FAISS's own:
+what FAISS writes of an index without vectors, with other lists at its end ("ilar" in
+faiss/impl/index_write.cpp).
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.index.vectors import Ids, Vectors, read, write
+from rag.index.vectors import Ids, Vectors
 
 PART = 262_144
 """Vectors of a part: 103 MB of 384 dimensions."""
 
 Codes = NDArray[np.uint8]
+Lists = Callable[[int], tuple[Codes, Ids]]
+"""Returns for the number of a list the bytes of its vectors and their ids."""
 # Four letters, the numbers of lists and of bytes a vector, how sizes are told, how many follow.
 _TAIL = np.dtype([("kind", "S4"), ("lists", "<u8"), ("code", "<u8"), ("told", "S4"), ("n", "<u8")])
 
@@ -40,13 +44,13 @@ def write_parts(
     _empty(index)
     gone = np.unique(np.asarray(removed, dtype=np.int64))
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        parts = [] if old is None else [old]
+        parts: list[Lists] = [] if old is None else [partial(_list, old)]
         parts += _parts(index, blocks, Path(folder))
         sizes = np.zeros(int(index.nlist), dtype="<u8")
         with path.open("wb") as file:
             file.write(_head(index, sizes))
             for number in range(len(sizes)):
-                found = [_kept(part, number, gone) for part in parts]
+                found = [_kept(*lists(number), gone) for lists in parts]
                 for codes, _ in found:
                     file.write(codes.tobytes())
                 for _, ids in found:
@@ -56,8 +60,8 @@ def write_parts(
             file.write(_head(index, sizes))
 
 
-def _parts(index: Any, blocks: Iterable[tuple[Ids, Vectors]], folder: Path) -> Iterator[Any]:
-    """Yield vectors in mapped files; the index is empty again after each."""
+def _parts(index: Any, blocks: Iterable[tuple[Ids, Vectors]], folder: Path) -> Iterator[Lists]:
+    """Yield the lists of some of the vectors; the index is empty again after each."""
     count = 0
     for ids, rows in blocks:
         if len(ids):
@@ -69,10 +73,29 @@ def _parts(index: Any, blocks: Iterable[tuple[Ids, Vectors]], folder: Path) -> I
         yield _moved(index, folder / str(count))
 
 
-def _moved(index: Any, path: Path) -> Any:
-    write(index, path)
+def _moved(index: Any, path: Path) -> Lists:
+    """Move an index's lists to a file.
+
+    A file of FAISS would hold the centres, too, and so would what reads it.
+    """
+    sizes = []
+    with path.open("wb") as file:
+        for number in range(int(index.nlist)):
+            codes, ids = _list(index, number)
+            file.write(codes.tobytes())
+            file.write(ids.astype("<i8", copy=False).tobytes())
+            sizes.append(len(ids))
     index.reset()
-    return read(path, mapped=True)
+    width = int(index.code_size)
+    starts = np.concatenate([[0], np.cumsum(np.array(sizes, dtype=np.int64) * (width + 8))])
+
+    def lists(number: int) -> tuple[Codes, Ids]:
+        with path.open("rb") as file:
+            file.seek(starts[number])
+            codes = np.frombuffer(file.read(sizes[number] * width), dtype=np.uint8)
+            return codes, np.frombuffer(file.read(sizes[number] * 8), dtype="<i8")
+
+    return lists
 
 
 def _empty(index: Any) -> None:
@@ -85,8 +108,8 @@ def _empty(index: Any) -> None:
     index.ntotal = 0
 
 
-def _kept(index: Any, number: int, gone: Ids) -> tuple[Codes, Ids]:
-    """Return the bytes and the ids of a list, but those that are gone (ascending)."""
+def _list(index: Any, number: int) -> tuple[Codes, Ids]:
+    """Return the bytes of a list's vectors and their ids, in FAISS's own memory."""
     import faiss
 
     lists = index.invlists
@@ -94,12 +117,16 @@ def _kept(index: Any, number: int, gone: Ids) -> tuple[Codes, Ids]:
     if not size:
         return np.zeros(0, dtype=np.uint8), np.zeros(0, dtype=np.int64)
     codes = faiss.rev_swig_ptr(lists.get_codes(number), size * lists.code_size)
-    ids = faiss.rev_swig_ptr(lists.get_ids(number), size)
-    if not len(gone):
+    return codes, faiss.rev_swig_ptr(lists.get_ids(number), size)
+
+
+def _kept(codes: Codes, ids: Ids, gone: Ids) -> tuple[Codes, Ids]:
+    """Return the bytes and the ids of a list, but those that are gone (ascending)."""
+    if not len(gone) or not len(ids):
         return codes, ids
     places = np.minimum(np.searchsorted(gone, ids), len(gone) - 1)
     kept = gone[places] != ids
-    return codes.reshape(size, -1)[kept], ids[kept]
+    return codes.reshape(len(ids), -1)[kept], ids[kept]
 
 
 def _head(index: Any, sizes: NDArray[np.uint64]) -> bytes:

@@ -35,6 +35,8 @@ SAMPLE = 50
 """Vectors a list that its centre is made of."""
 MOST_SAMPLED = 200_000
 """More are not looked at for all centres together (they lie in memory, 307 MB)."""
+RANGED = 20_000
+"""Vectors that tell the range of each dimension, by which it is put into a byte."""
 CANDIDATES, FEWEST = 10, 200
 LOOKED_AT, LEAST_LOOKED_AT = 1 / 32, 64
 """The share of the lists that a search looks at, and their least number.
@@ -130,7 +132,14 @@ def write_lists(file: VectorFile, path: Path) -> None:
         centres, file.dimension, lists, faiss.ScalarQuantizer.QT_8bit,
         faiss.METRIC_INNER_PRODUCT, True,
     )  # fmt: skip
-    index.train(_sample(file, min(SAMPLE * lists, MOST_SAMPLED)))
+    sample = _sample(file, min(SAMPLE * lists, MOST_SAMPLED))
+    index.train_q1(  # type: ignore[attr-defined]
+        len(sample), faiss.swig_ptr(sample), False, faiss.METRIC_INNER_PRODUCT
+    )
+    # The centres are known now. For how far vectors lie from them fewer are enough, and FAISS
+    # holds what it looks at twice more.
+    index.train(np.ascontiguousarray(sample[:: -(-len(sample) // RANGED)]))
+    del sample
     index.nprobe = min(lists, max(LEAST_LOOKED_AT, round(LOOKED_AT * lists)))
     write_parts(index, file.blocks(), path)
 
