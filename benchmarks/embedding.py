@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rag.embedding import E5_PROMPTS, Vectors, load_embedder
+from rag.embedding import E5_PROMPTS, SentenceTransformerEmbedder, Vectors, load_embedder
 from rag.evaluate.metrics import ranking
 from rag.language import sentences
 from rag.models import SilentProgress, resolve_embedder
@@ -34,8 +34,9 @@ def half(xquad: Path, language: str) -> tuple[list[str], list[tuple[str, int]]]:
     """Return the paragraphs, and the questions with the place of their paragraph."""
     text = (xquad / f"xquad.{language}.half.json").read_text(encoding="utf-8")
     paragraphs = [p for article in json.loads(text)["data"] for p in article["paragraphs"]]
-    asked = [(q["question"], n) for n, p in enumerate(paragraphs) for q in p["qas"]]
-    return [p["context"] for p in paragraphs], asked
+    # PyTorch's tokenizer takes a space at the end for a token; nothing that we embed has one.
+    asked = [(q["question"].strip(), n) for n, p in enumerate(paragraphs) for q in p["qas"]]
+    return [p["context"].strip() for p in paragraphs], asked
 
 
 def ranked(passages: Vectors, questions: Vectors) -> list[list[int]]:
@@ -49,7 +50,11 @@ def main(xquad: Path) -> None:
 
     settings = Settings.load({"offline": True})
     file = resolve_embedder(settings.embedder, settings, SilentProgress())
-    shipped = SentenceTransformer(file.path, device="cpu", prompts=E5_PROMPTS)
+    # As published: our own folder asks for the form of GELU that llama.cpp has.
+    shipped = SentenceTransformer(
+        file.path, device="cpu", prompts=E5_PROMPTS, config_kwargs={"hidden_act": "gelu"}
+    )
+    own = SentenceTransformerEmbedder.load(file, offline=True)
     ours = load_embedder(file, offline=True)
     sets = {language: half(xquad, language) for language in LANGUAGES}
     texts = [p for paragraphs, _ in sets.values() for p in paragraphs]
@@ -80,20 +85,22 @@ def main(xquad: Path) -> None:
         print(f"{name}: {tokens / statistics.median(seconds):,.0f} tokens/s")
     print(f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
     print(f"{len(texts)} passages, {tokens:,} tokens; least cosine {cosine:.6f}")
-    print("\n| | questions | nDCG@10 shipped | ours | the same ten, in order |")
-    print("|---|---|---|---|---|")
+    print("\n| | questions | nDCG@10 shipped | ours | the same ten, in order | as a set |")
+    print("|---|---|---|---|---|---|")
     for asked in LANGUAGES:
         questions = [q for q, _ in sets[asked][1]]
         gold = [place for _, place in sets[asked][1]]
         theirs_q, ours_q = encode("query", questions), ours.embed_queries(questions)
+        own_q = own.embed_queries(questions)
         for read in LANGUAGES:
             paragraphs = sets[read][0]
             theirs_p = encode("document", paragraphs)
             ours_p = ours.embed_passages(paragraphs)
             before, after = ranked(theirs_p, theirs_q), ranked(ours_p, ours_q)
-            # What the question's embedding alone changes: both over the same passages.
-            crossed = ranked(ours_p, theirs_q)
-            same = sum(a == b for a, b in zip(crossed, after, strict=True))
+            # What llama.cpp alone changes: questions by it and by our PyTorch, same passages.
+            pairs = list(zip(ranked(ours_p, own_q), after, strict=True))
+            same = sum(a == b for a, b in pairs)
+            alike = sum(set(a) == set(b) for a, b in pairs)
             scores = [
                 statistics.fmean(
                     ranking([str(n) for n in row], {str(g)})["ndcg@10"]
@@ -103,7 +110,7 @@ def main(xquad: Path) -> None:
             ]
             print(
                 f"| {asked}→{read} | {len(questions)} | {scores[0]:.4f} | {scores[1]:.4f} "
-                f"| {same} |"
+                f"| {same} | {alike} |"
             )
 
 

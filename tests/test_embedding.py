@@ -305,7 +305,9 @@ def test_both_ways_give_the_same_vectors(
         (light.embed_passages(PROBES), real.embed_passages(PROBES)),
     ):
         assert mine.shape == theirs.shape
-        assert (mine * theirs).sum(axis=1).min() > 0.9999
+        # Farther apart, the nearest of many passages would be others (up to 2e-5 with PyTorch's
+        # own form of GELU).
+        assert (mine.astype(np.float64) * theirs).sum(axis=1).min() > 1 - 1e-6
 
 
 @pytest.mark.parametrize(

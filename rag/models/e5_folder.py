@@ -26,7 +26,7 @@ from rag.models.e5_pieces import BASE, LIST, PIECES, PLACES, TRIE, write_pieces
 
 MANIFEST = "rag-model.json"
 # Raise it with every change to what is written: older folders are then built again.
-FORMAT = 4
+FORMAT = 5
 WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
 ENCODER = "encoder.gguf"
@@ -218,7 +218,9 @@ def _bert(shape: Shape) -> dict[str, Any]:
         "max_position_embeddings": shape.positions,
         "type_vocab_size": shape.types,
         "layer_norm_eps": shape.epsilon,
-        "hidden_act": "gelu",
+        # As llama.cpp reckons it. With PyTorch's own form the nearest ten of a question by the one
+        # were those by the other in 93% of the cases, with this in 98% (benchmarks/LOG.md).
+        "hidden_act": "gelu_pytorch_tanh",
         "pad_token_id": 1,
         "dtype": "float32",
     }
