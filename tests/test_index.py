@@ -298,6 +298,22 @@ def test_many_vectors_are_searched_in_lists_and_scored_exactly(tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("low_border")
+def test_a_small_sample_is_enough_and_nobody_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(quantised, "MOST_SAMPLED", 400)
+    monkeypatch.setattr(quantised, "RANGED", 50)
+    some = cloud(2000, 1)
+    index = load_vectors(drafted(tmp_path / "a", None, [], some), "chunks")
+    hits = 0
+    for query in cloud(50, 2):
+        true = np.argsort(-(some @ query))[:10]
+        hits += len({i for i, _ in index.search(query, 10)} & {int(p) + 1 for p in true})
+    assert hits >= 480
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("low_border")
 @pytest.mark.parametrize("few", [10**6, 0])
 def test_a_filter_holds_among_many_vectors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int

@@ -132,6 +132,8 @@ def write_lists(file: VectorFile, path: Path) -> None:
         centres, file.dimension, lists, faiss.ScalarQuantizer.QT_8bit,
         faiss.METRIC_INNER_PRODUCT, True,
     )  # fmt: skip
+    # FAISS would tell users that it wants 39 vectors a centre.
+    index.cp.min_points_per_centroid = 1
     sample = _sample(file, min(SAMPLE * lists, MOST_SAMPLED))
     index.train_q1(  # type: ignore[attr-defined]
         len(sample), faiss.swig_ptr(sample), False, faiss.METRIC_INNER_PRODUCT
