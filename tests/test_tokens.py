@@ -139,6 +139,15 @@ def test_files_that_are_no_tokenizer_are_one_line(
     assert "rag models pull" in str(error.value)
 
 
+def test_pieces_that_were_damaged_meanwhile_are_one_line(tmp_path: Path) -> None:
+    tokenizer = Tokenizer.load(write(tmp_path))
+    with (tmp_path / PIECES).open("r+b") as file:  # the very file that is mapped
+        file.write(b"\xff" * (tmp_path / PIECES).stat().st_size)
+    with pytest.raises(ModelCorrupt, match="is no tokenizer") as error:
+        tokenizer.single("ab")
+    assert "\n" not in str(error.value)
+
+
 def test_places_of_another_vocabulary_are_refused(tmp_path: Path) -> None:
     write(tmp_path)
     np.save(tmp_path / PLACES, np.zeros((3, 3), np.uint32))

@@ -25,10 +25,11 @@ class Vocabulary:
     """The pieces in files that `rag.models.e5_pieces` wrote: mapped, and looked up by need."""
 
     def __init__(
-        self, base: bytes, trie: Any, places: NDArray[np.uint32], pieces: mmap.mmap
+        self, folder: Path, base: bytes, trie: Any, places: NDArray[np.uint32], pieces: mmap.mmap
     ) -> None:
         from sentencepiece import SentencePieceProcessor
 
+        self._folder = folder
         self._make = SentencePieceProcessor
         self._base = base
         self._trie = trie
@@ -54,12 +55,15 @@ class Vocabulary:
                 raise ValueError(f"{PLACES} holds {places.dtype} of shape {places.shape}")
             with (folder / PIECES).open("rb") as file:
                 pieces = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            return cls((folder / BASE).read_bytes(), trie, places, pieces)
+            return cls(folder, (folder / BASE).read_bytes(), trie, places, pieces)
         except (OSError, ValueError, RuntimeError, KeyError, EOFError) as error:
             raise no_tokenizer(folder, error) from error
 
     def model_for(self, texts: Sequence[str]) -> tuple[Any, list[int]]:
-        """Return a `SentencePieceProcessor` for these texts, and the id of each of its pieces."""
+        """Return a `SentencePieceProcessor` for these texts, and the id of each of its pieces.
+
+        Raises `ModelCorrupt` where the files were damaged meanwhile.
+        """
         found: set[int] = set()
         prefixes = self._trie.iter_prefixes_with_ids
         for text in texts:
@@ -70,7 +74,10 @@ class Vocabulary:
         rows = self._places[[self._unlikeliest, *found]].tolist()
         parts = [self._pieces[start:end] for _, start, end in rows[1:]]
         ids = [*range(len(self._marks)), *(place for place, _, _ in rows)]
-        return self._make(model_proto=b"".join([self._base, *parts])), ids
+        try:
+            return self._make(model_proto=b"".join([self._base, *parts])), ids
+        except RuntimeError as error:
+            raise no_tokenizer(self._folder / PIECES, error) from error
 
 
 def no_tokenizer(place: Path, error: Exception) -> ModelCorrupt:
