@@ -7,9 +7,9 @@
 SHARED is a folder with xquad/*.json (of which --texts may choose) and seeds/*.txt. Files are
 made of their sentences, drawn at random, with a title and now and then a line of a site, and
 a number of its own behind every sentence: half of all sentences stand in many files, half in
-one, and no two chunks are alike. The embedder is a fake: a
-vector is drawn from a digest of the text, and tokens are guessed from the number of characters,
-so that only the indexer itself is measured. Peak memory is `VmHWM` of a process of its own.
+one, and no two chunks are alike. The embedder is a fake: a vector is drawn from a digest of the
+text, and tokens are guessed from the number of characters, so that only the indexer itself is
+measured. Peak memory is `VmHWM` of a process of its own.
 """
 
 from __future__ import annotations

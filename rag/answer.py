@@ -225,9 +225,7 @@ class Answerer:
             reading = left.pop(0)
             if said and reading.rank < share * said[0].reading.rank:
                 continue
-            if not _whole(run, reading) and any(_repeats(reading, other) for other in said):
-                continue  # asking the generator for the same once more takes seconds
-            claim = self._say(run, reading, first=not said)
+            claim = self._say(run, reading, said)
             if claim and all(_differs(claim.text, other.text) for other in said):
                 said.append(claim)
                 if not run.several:
@@ -249,11 +247,17 @@ class Answerer:
         normal = several and self._calibration.strictness == "normal"
         return (self._calibration.at("low") if normal else self._calibration).threshold
 
-    def _say(self, run: _Run, reading: Reading, *, first: bool) -> _Said | None:
-        """Put one reading into the asker's words; `None` where it proves to be none."""
+    def _say(self, run: _Run, reading: Reading, before: Sequence[_Said]) -> _Said | None:
+        """Put one reading into the asker's words.
+
+        `None` where it proves to be none, or where the slice of a claim before says the same.
+        """
         quote = reading.evidence.quote.text
-        if _whole(run, reading):
+        if asks_whether(run.question) and len(words(quote)) <= SHORT:
+            # A yes or no cannot be checked against the sentence; the sentence itself can.
             return _Said(as_data(quote), "", reading)
+        if not all(_differs(reading.text, other.reading.text) for other in before):
+            return None  # asking the generator for the same once more takes seconds
         if reading.signals.crossing:
             told = _told(reading)
             with run.timed("generate"):
@@ -263,7 +267,7 @@ class Answerer:
             return replace(told, text=said.text, original=told.text, doubtful=said.doubtful)
         # Of a passage the generator would tell one thing, most often the same each time.
         if not run.several and self._reads(quote, run.language):
-            return self._read(run, reading, first=first)
+            return self._read(run, reading, first=not before)
         return _told(reading)
 
     def _reads(self, text: str, asked: str) -> bool:
@@ -356,14 +360,6 @@ def writes_likely(question: str, text: Database, settings: Settings) -> bool:
     return reads(language(question), written, settings)
 
 
-def _whole(run: _Run, reading: Reading) -> bool:
-    """Whether the sentence itself is the answer.
-
-    A yes or no cannot be checked against the sentence; the sentence itself can.
-    """
-    return asks_whether(run.question) and len(words(reading.evidence.quote.text)) <= SHORT
-
-
 def _told(reading: Reading) -> _Said:
     """Say a slice as it stands, but for what nobody sees and what could pass for a label."""
     return _Said(as_data(reading.text), "", reading)
@@ -376,11 +372,6 @@ def disagree(said: Sequence[_Said]) -> bool:
     one, two = (set(numbers(s.text)) for s in said)
     files = {s.reading.evidence.quote.chunk.path for s in said}
     return bool(one and two and one.isdisjoint(two) and len(files) == 2)
-
-
-def _repeats(reading: Reading, said: _Said) -> bool:
-    """Whether the reader found in two sentences what is one thing in the document's words."""
-    return not _differs(reading.text, said.reading.text)
 
 
 def _differs(claim: str, other: str) -> bool:

@@ -140,8 +140,7 @@ def _shared(outlines: Sequence[Outline]) -> tuple[Holders, Holders]:
     Keys are digests, so those with one remainder are a like share of all: a share is looked at
     after the other, which bounds what is held at once.
     """
-    sizes = np.array([len(document.keys) for document in outlines], dtype=np.int64)
-    shares = max(1, -(-int(sizes.sum()) // AT_ONCE))
+    shares = max(1, -(-sum(len(document.keys) for document in outlines) // AT_ONCE))
     holders: dict[int, list[int]] = {}
     repeating: dict[int, list[int]] = {}
     for share in range(shares):

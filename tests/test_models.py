@@ -1036,11 +1036,10 @@ def test_path_opens_no_network(tiny: dict[str, Model], settings: Settings, pip: 
 def test_a_tokenizer_of_another_kind_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "tok.json"
     (tmp_path / "folder").mkdir()
-    other = [b"BPE", b"\\u2581aaaaaaaaaaaaaaaa", b"\\na"]
     changed = [
-        TOKENIZER.replace(b"Unigram", other[0]),
-        TOKENIZER.replace(b"\\u2581a", other[1]),
-        TOKENIZER.replace(b"\\u2581a", other[2]),
+        TOKENIZER.replace(b"Unigram", b"BPE"),
+        TOKENIZER.replace(b"\\u2581a", b"\\u2581aaaaaaaaaaaaaaaa"),
+        TOKENIZER.replace(b"\\u2581a", b"\\na"),
     ]
     assert TOKENIZER not in changed
     for content in (b"{}", b"[", b"[]", *changed, TOKENIZER[:-9]):

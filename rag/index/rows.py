@@ -355,7 +355,7 @@ def rows_by_key(
 ) -> dict[bytes, int]:
     """Return for texts the first ranked row with an id above `first` and up to `last`.
 
-    One step into the index for each text, however many rows have it.
+    One step into the index for each text, however many ranked rows have it.
     """
     found: dict[bytes, int] = {}
     ranked = " AND NOT boilerplate" if table == SENTENCES else ""

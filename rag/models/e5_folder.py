@@ -22,7 +22,7 @@ from rag.errors import ModelCorrupt, ModelUnavailable
 from rag.models.digests import Digests, flush_to_disk, hash_file
 from rag.models.e5 import E5_SMALL, Shape, read_e5
 from rag.models.e5_gguf import write_encoder, write_words
-from rag.models.e5_pieces import BASE, LIST, PIECES, PLACES, TRIE, write_pieces
+from rag.models.e5_pieces import WRITTEN, write_pieces
 
 MANIFEST = "rag-model.json"
 # Raise it with every change to what is written: older folders are then built again.
@@ -68,8 +68,7 @@ def assemble(weights: Path, tokenizer: Path, folder: Path) -> None:
 def is_whole(folder: Path, source_sha256: str, digests: Digests) -> bool:
     """Tell whether the folder was built from that weights file and is undamaged."""
     told, files = _read_manifest(folder)
-    cutting = {TOKENIZER, PIECES, BASE, TRIE, PLACES, LIST}
-    wanted = {WEIGHTS, ENCODER, WORDS, *cutting, *_configuration(E5_SMALL)}
+    wanted = {WEIGHTS, ENCODER, WORDS, TOKENIZER, *WRITTEN, *_configuration(E5_SMALL)}
     return (
         told == source_sha256
         and set(files) == wanted

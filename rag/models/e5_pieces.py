@@ -22,6 +22,7 @@ from rag.errors import ModelCorrupt
 
 PIECES = "pieces.model"
 BASE, TRIE, PLACES, LIST = "pieces.base", "pieces.trie", "pieces.npy", "pieces.txt"
+WRITTEN = frozenset({PIECES, BASE, TRIE, PLACES, LIST})
 # The marks, by their places; they are never found in a text.
 MARKS = ("<s>", "<pad>", "</s>", "<unk>")
 LONGEST_PIECE = 16  # characters
